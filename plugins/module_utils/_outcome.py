@@ -1,0 +1,62 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""The edge of every module: run its work, report per node, turn errors into one clear failure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ._errors import ManagerError
+from ._plan import Step, diff
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a module's work returns.
+
+    failures maps node names to messages: those nodes failed, the others were carried to the end.
+    values are further return values of the module.
+    """
+
+    steps: list[Step] = dataclasses.field(default_factory=list)
+    nodes: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    values: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def result(self, with_diff: bool) -> dict[str, t.Any]:
+        """The module's return values."""
+        result: dict[str, t.Any] = {
+            **self.values,
+            "changed": bool(self.steps),
+            "plan": [step.summary() for step in self.steps],
+            "nodes": self.nodes,
+        }
+        if with_diff:
+            result["diff"] = diff(self.steps)
+        if self.failures:
+            result["failures"] = [{"name": name, "msg": msg} for name, msg in self.failures.items()]
+        return result
+
+
+def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> t.NoReturn:
+    """Run a module's work and exit: success, per-node failures, or one error for the whole call."""
+    try:
+        outcome = work()
+    except ManagerError as error:
+        module.fail_json(msg=str(error), **error.details)
+    for warning in outcome.warnings:
+        module.warn(warning)
+    result = outcome.result(with_diff=module._diff)
+    if outcome.failures:
+        lines = "; ".join(f"{name}: {msg}" for name, msg in outcome.failures.items())
+        module.fail_json(msg=f"{len(outcome.failures)} of {max(len(outcome.nodes), len(outcome.failures))} nodes failed: {lines}", **result)
+    module.exit_json(**result)

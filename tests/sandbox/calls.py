@@ -1,0 +1,135 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger: every call to every simulated service is counted here, and faults and delays are injected here.
+
+All services share one ledger, so the order of calls across services is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import time
+import typing as t
+
+# What may be injected. A service turns the kind into its own protocol's words:
+#   error        an internal error (HTTP 500/503, gRPC UNAVAILABLE), the service did nothing
+#   throttle     the service's own throttling answer, the service did nothing
+#   timeout      nothing is answered and the service did nothing; the connection is held for `seconds`, then closed
+#   lost_reply   the service acts, the connection is closed without an answer
+#   delay        the service acts and answers after `seconds`
+FAULT_KINDS = ("error", "throttle", "timeout", "lost_reply", "delay")
+
+
+@dataclasses.dataclass
+class Fault:
+    """Inject `kind` into calls of service/operation ("*" = any).
+
+    ordinals: which matching calls (1 = the first after the fault was posted); empty = every one.
+    share: fraction of matching calls hit when there are no ordinals (deterministic: evenly spread).
+    """
+
+    kind: str
+    service: str = "*"
+    operation: str = "*"
+    ordinals: list[int] = dataclasses.field(default_factory=list)
+    share: float = 1.0
+    seconds: float = 0.0
+    seen: int = 0
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in FAULT_KINDS:
+            raise ValueError(f"unknown fault kind {self.kind!r}, one of {', '.join(FAULT_KINDS)}")
+
+    def strikes(self, service: str, operation: str) -> bool:
+        """Count a call and say whether it is hit."""
+        if self.service not in ("*", service) or self.operation not in ("*", operation):
+            return False
+        self.seen += 1
+        if self.ordinals:
+            hit = self.seen in self.ordinals
+        else:
+            hit = int(self.seen * self.share) > int((self.seen - 1) * self.share)
+        self.hits += hit
+        return hit
+
+
+@dataclasses.dataclass
+class Call:
+    """One call as the ledger keeps it. status is the service's own word for how it ended."""
+
+    number: int
+    service: str
+    operation: str
+    mutating: bool
+    detail: dict[str, t.Any]
+    started: float
+    ended: float | None = None
+    status: str = ""
+    fault: Fault | None = None
+    delay: float = 0.0
+
+    def public(self) -> dict[str, t.Any]:
+        """The call as GET /calls shows it."""
+        return {
+            "number": self.number,
+            "service": self.service,
+            "operation": self.operation,
+            "mutating": self.mutating,
+            "detail": self.detail,
+            "started": self.started,
+            "ended": self.ended,
+            "status": self.status,
+            "fault": self.fault.kind if self.fault else None,
+        }
+
+
+class Ledger:
+    """Thread-safe log of calls with fault and delay injection."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.delays: dict[str, float] = {}
+
+    def begin(self, service: str, operation: str, *, mutating: bool, detail: dict[str, t.Any] | None = None) -> Call:
+        """Log the start of a call; the service must honour call.fault and sleep call.delay, then call end()."""
+        with self._lock:
+            struck = [fault for fault in self.faults if fault.strikes(service, operation)]
+            call = Call(len(self.calls) + 1, service, operation, mutating, detail or {}, time.monotonic())
+            call.fault = struck[0] if struck else None
+            call.delay = self.delays.get(f"call.{service}.{operation}", self.delays.get(f"call.{service}", 0.0))
+            if call.fault and call.fault.kind == "delay":
+                call.delay += call.fault.seconds
+            self.calls.append(call)
+            return call
+
+    def end(self, call: Call, status: str) -> None:
+        """Log the end of a call."""
+        with self._lock:
+            call.ended = time.monotonic()
+            call.status = status
+
+    @contextlib.contextmanager
+    def call(self, service: str, operation: str, *, mutating: bool, detail: dict[str, t.Any] | None = None) -> t.Iterator[Call]:
+        """begin() and end() around a synchronous handler; sleeps the delay; set call.status inside."""
+        call = self.begin(service, operation, mutating=mutating, detail=detail)
+        time.sleep(call.delay)
+        try:
+            yield call
+        finally:
+            self.end(call, call.status or "ok")
+
+    def delay(self, name: str, default: float) -> float:
+        """Seconds that a simulated process takes, e.g. delay("talos.install", 1.0)."""
+        with self._lock:
+            return self.delays.get(name, self.delays.get("*", default))
+
+    def clear_calls(self) -> None:
+        """Forget all calls (ordinals of posted faults keep counting)."""
+        with self._lock:
+            self.calls.clear()
