@@ -1,0 +1,162 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTTP server and the ledger in front of an application."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+import typing as t
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from tests.sandbox import configs, pki
+from tests.sandbox.calls import Fault, Ledger
+from tests.sandbox.http import HttpServer, LedgerMiddleware, Operation, listen
+
+HOST = "127.0.0.1"
+
+
+class Shop:
+    """A tiny service: POST adds an item, GET lists them."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def __call__(self, environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        request = Request(environ)
+        if request.method == "POST":
+            self.items.append(request.get_data(as_text=True))
+        return Response(json.dumps(self.items), content_type="application/json")(environ, start_response)
+
+
+def classify(request: Request) -> Operation | None:
+    if request.path == "/health":
+        return None
+    return Operation("add" if request.method == "POST" else "list", request.method == "POST", {"length": len(request.get_data())})
+
+
+def answer(kind: str, request: Request) -> Response:
+    return Response(f"{kind} on {request.path}", status=429 if kind == "throttle" else 503)
+
+
+class Served(t.NamedTuple):
+    shop: Shop
+    ledger: Ledger
+    port: int
+
+    def call(self, method: str, body: t.Any = None, path: str = "/items", **headers: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+        try:
+            connection.request(method, path, body, headers, encode_chunked=headers.get("Transfer-Encoding") == "chunked")
+            reply = connection.getresponse()
+            return reply.status, reply.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def served() -> t.Iterator[Served]:
+    shop, ledger = Shop(), Ledger()
+    listener = listen(HOST, 0)
+    port = listener.getsockname()[1]
+    server = HttpServer(LedgerMiddleware(shop, ledger, "shop", classify, answer), HOST, port, listener=listener)
+    server.start()
+    yield Served(shop, ledger, port)
+    server.stop()
+
+
+def test_calls_are_logged_with_operation_status_and_time(served: Served) -> None:
+    assert served.call("POST", b"bread") == (200, '["bread"]')
+    assert served.call("GET", path="/health")[0] == 200
+    (call,) = served.ledger.calls
+    assert (call.service, call.operation, call.mutating, call.detail) == ("shop", "add", True, {"length": 5})
+    deadline = time.monotonic() + 2
+    while call.ended is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (call.status, call.ended is not None) == ("200", True)
+
+
+def test_a_chunked_request_reaches_the_application_whole(served: Served) -> None:
+    headers = {"Transfer-Encoding": "chunked"}
+    assert served.call("POST", iter([b"bre", b"ad"]), **headers) == (200, '["bread"]')
+
+
+@pytest.mark.parametrize(("kind", "status"), [("error", 503), ("throttle", 429)])
+def test_an_injected_refusal_is_the_services_own_answer_and_does_nothing(served: Served, kind: str, status: int) -> None:
+    served.ledger.faults.append(Fault(kind, "shop", "add", ordinals=[2]))
+    assert [served.call("POST", b"x")[0] for _ in range(3)] == [200, status, 200]
+    assert served.shop.items == ["x", "x"]
+
+
+def test_a_lost_reply_acts_and_answers_nothing(served: Served) -> None:
+    served.ledger.faults.append(Fault("lost_reply", "shop", ordinals=[1]))
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        served.call("POST", b"x")
+    assert served.shop.items == ["x"]
+    assert served.ledger.calls[0].status == "no answer"
+
+
+def test_a_timeout_holds_the_connection_and_does_nothing(served: Served) -> None:
+    served.ledger.faults.append(Fault("timeout", ordinals=[1], seconds=0.3))
+    begin = time.monotonic()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        served.call("POST", b"x")
+    assert time.monotonic() - begin >= 0.3
+    assert served.shop.items == []
+
+
+def test_a_delay_acts_and_answers_late(served: Served) -> None:
+    served.ledger.faults.append(Fault("delay", ordinals=[1], seconds=0.3))
+    begin = time.monotonic()
+    assert served.call("POST", b"x")[0] == 200
+    assert time.monotonic() - begin >= 0.3
+
+
+def test_stop_closes_the_port_and_idle_connections(served: Served) -> None:
+    shop = Shop()
+    listener = listen(HOST, 0)
+    port = listener.getsockname()[1]
+    server = HttpServer(shop, HOST, port, listener=listener)
+    server.start()
+    with socket.create_connection((HOST, port)) as idle:
+        time.sleep(0.1)
+        server.stop()
+        idle.settimeout(2)
+        assert idle.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, port), timeout=1)
+
+
+def test_tls_shows_the_clients_certificate_and_a_silent_client_holds_up_nobody() -> None:
+    secrets = configs.new_secrets("fargle", "https://127.0.0.1:6443")
+    authorities = secrets.kubernetes
+
+    def whoami(environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        return Response("known" if environ.get("SSL_CLIENT_CERT") else "unknown")(environ, start_response)
+
+    listener = listen(HOST, 0)
+    port = listener.getsockname()[1]
+    certificate = pki.issue(authorities.ca, addresses=[HOST], server=True)
+    server = HttpServer(whoami, HOST, port, context=pki.server_context(certificate, client_ca=authorities.ca.crt), listener=listener)
+    server.start()
+    try:
+        with socket.create_connection((HOST, port)):
+            answers = []
+            for pair in (authorities.admin, None):
+                connection = http.client.HTTPSConnection(HOST, port, timeout=5, context=pki.client_context(authorities.ca.crt, pair))
+                connection.request("GET", "/")
+                answers.append(connection.getresponse().read().decode())
+                connection.close()
+        assert answers == ["known", "unknown"]
+    finally:
+        server.stop()
+
+
+def test_an_address_that_is_taken_is_refused() -> None:
+    with listen(HOST, 0) as listener, pytest.raises(OSError, match="in use"):
+        listen(HOST, listener.getsockname()[1])
