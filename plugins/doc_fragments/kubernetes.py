@@ -1,0 +1,40 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules that talk to a cluster's Kubernetes API."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """`kubernetes`: the connection, see module_utils/_kubernetes/arguments.py."""
+
+    DOCUMENTATION = r"""
+options:
+  kubeconfig:
+    description:
+      - The kubeconfig's text (YAML or JSON), not a path, so that it can come straight from a secret store.
+      - It must carry a CA certificate and a client certificate or a token. One that runs a program (C(exec)), asks an
+        authentication provider or skips TLS verification is refused. C(talosctl kubeconfig) writes a fitting one.
+      - Nothing of it is written to a file.
+    type: str
+    required: true
+  cluster:
+    description:
+      - The cluster's name. Of several contexts in O(kubeconfig) the one named after it is used (V(name), V(user@name), or its
+        cluster entry is V(name)); when none or more than one is, O(context) must say.
+    type: str
+  context:
+    description:
+      - The context of O(kubeconfig) to use. Without it, and without O(cluster), the current context.
+    type: str
+  server:
+    description:
+      - Another URL of the same API server, for instance one control plane's own V(https://10.0.1.5:6443) while the load
+        balancer's targets change. The server must still show a certificate for the name it has in O(kubeconfig).
+    type: str
+requirements:
+  - python >= 3.10
+  - kubernetes >= 28.1.0
+  - A Linux controller (O(kubeconfig)'s certificates are handed to the Python library in memory files)
+"""

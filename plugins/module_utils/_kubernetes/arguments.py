@@ -1,0 +1,39 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""The options that all Kubernetes modules share (documented in doc_fragments/kubernetes.py), and what is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .client import Api, connect
+from .kubeconfig import read
+
+
+def connection_arguments() -> dict[str, dict[str, t.Any]]:
+    """Where the cluster is and who we are there."""
+    return {
+        "kubeconfig": {"type": "str", "required": True, "no_log": True},
+        "cluster": {"type": "str"},
+        "context": {"type": "str"},
+        "server": {"type": "str"},
+    }
+
+
+def node_arguments(**more: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The nodes option; more are further keys of a node."""
+    keys = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "provider_id": {"type": "str"}, **more}
+    return {"type": "list", "elements": "dict", "required": True, "options": keys}
+
+
+@contextlib.contextmanager
+def api_for(params: t.Mapping[str, t.Any]) -> t.Iterator[Api]:
+    """The API that a module's options lead to."""
+    access = read(params["kubeconfig"], params["cluster"] or "", params["context"] or "", params["server"] or "")
+    with connect(access) as api:
+        yield api

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""A Kubernetes API client without files, and the one place where its errors and retries are understood."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import missing_required_lib
+
+from .._errors import ManagerError
+
+if t.TYPE_CHECKING:
+    from .kubeconfig import Access
+
+PAGE = 500
+ATTEMPTS = 5
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
+TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds without an answer
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+
+sleep = time.sleep
+
+
+class KubernetesError(ManagerError):
+    """A call failed. status is the HTTP status, 0 when nothing usable answered; causes are the API's own details."""
+
+    def __init__(self, message: str, status: int = 0, causes: list[dict[str, t.Any]] | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.causes = causes or []
+        self.retry_after = retry_after
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may succeed a moment later."""
+        return self.status in TRANSIENT or isinstance(self, Unreachable)
+
+
+class Unreachable(KubernetesError):
+    """No answer at all: refused, reset, timed out."""
+
+
+class Api:
+    """The API groups in use, over one connection pool."""
+
+    def __init__(self, client: t.Any, access: Access) -> None:
+        from kubernetes import client as kubernetes
+
+        self.models: t.Any = kubernetes
+        self.core: t.Any = kubernetes.CoreV1Api(client)
+        self.policy: t.Any = kubernetes.PolicyV1Api(client)
+        self.storage: t.Any = kubernetes.StorageV1Api(client)
+        self.access = access
+
+
+@contextlib.contextmanager
+def connect(access: Access, connections: int = 10) -> t.Iterator[Api]:
+    """An Api for access; no file is written. connections bounds the pool, for calls from threads."""
+    try:
+        # Here and not above: the import takes 0.2 s (over a second in older releases), which a run without Kubernetes need not pay.
+        from kubernetes import client as kubernetes
+    except ImportError as error:
+        raise ManagerError(missing_required_lib("kubernetes")) from error
+    with contextlib.ExitStack() as files:
+        configuration = kubernetes.Configuration()
+        configuration.host = access.server
+        configuration.retries = False  # urllib3's own retries would multiply with ours
+        configuration.connection_pool_maxsize = connections
+        configuration.ssl_ca_cert = files.enter_context(memory_file("ca", access.ca))
+        configuration.tls_server_name = access.tls_server_name or None
+        if access.certificate:
+            configuration.cert_file = files.enter_context(memory_file("certificate", access.certificate))
+            configuration.key_file = files.enter_context(memory_file("key", access.key))
+        if access.token:
+            configuration.api_key = {"authorization": f"Bearer {access.token}", "BearerToken": f"Bearer {access.token}"}
+        if access.proxy_url:
+            configuration.proxy = access.proxy_url
+        client = files.enter_context(kubernetes.ApiClient(configuration))
+        yield Api(client, access)
+
+
+@contextlib.contextmanager
+def memory_file(name: str, text: str) -> t.Iterator[str]:
+    """The path of a file that exists in memory only, for libraries that insist on paths; gone with the process, even if killed."""
+    try:
+        descriptor = os.memfd_create(name)
+    except (AttributeError, OSError) as error:
+        raise ManagerError("This needs memfd_create, so Linux: secrets are never written to temporary files. Run it on a Linux controller.") from error
+    try:
+        os.write(descriptor, text.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def call(what: str, function: t.Callable[..., t.Any], *args: t.Any, attempts: int = ATTEMPTS, **kwargs: t.Any) -> dict[str, t.Any]:
+    """Call a method of the client and return the JSON it answers; retry what is transient, attempts times in all.
+
+    what completes "Cannot ..." in messages. The client's models are bypassed: they cost more than the network on long lists.
+    """
+    delay = FIRST_DELAY
+    while True:
+        attempts -= 1
+        try:
+            response = function(*args, _preload_content=False, _request_timeout=TIMEOUT, **kwargs)
+            return t.cast("dict[str, t.Any]", json.loads(response.data))
+        except Exception as error:
+            failure = explain(what, error)
+            if failure is None:
+                raise
+            if attempts <= 0 or not failure.transient:
+                raise failure from error
+        sleep(min(max(delay, failure.retry_after or 0), LONGEST_DELAY))
+        delay *= 2
+
+
+def items(what: str, function: t.Callable[..., t.Any], **kwargs: t.Any) -> list[dict[str, t.Any]]:
+    """All pages of a list call. A page token that expired (410) starts the list again."""
+    found: list[dict[str, t.Any]] = []
+    token, restarts = "", 0
+    while True:
+        page: dict[str, t.Any] = {"limit": PAGE, **({"_continue": token} if token else {})}
+        try:
+            answer = call(what, function, **page, **kwargs)
+        except KubernetesError as error:
+            if error.status != 410 or restarts == 3:
+                raise
+            found, token, restarts = [], "", restarts + 1
+            continue
+        found += answer.get("items") or []
+        token = (answer.get("metadata") or {}).get("continue") or ""
+        if not token:
+            return found
+
+
+def explain(what: str, error: Exception) -> KubernetesError | None:
+    """Our error for one of the client library's, None when it is none of those."""
+    import urllib3
+    from kubernetes.client.exceptions import ApiException
+
+    if isinstance(error, ApiException) and error.status:
+        return _explain_status(what, error)
+    if isinstance(error, ApiException):
+        return _explain_tls(what, str(error.reason))
+    if isinstance(error, urllib3.exceptions.HTTPError):
+        return Unreachable(f"Cannot {what}: the Kubernetes API server does not answer ({_short(error)}).")
+    if isinstance(error, json.JSONDecodeError):  # a proxy or another service answered
+        return KubernetesError(f"Cannot {what}: what answers is not a Kubernetes API server. Check the kubeconfig's server.")
+    return None
+
+
+def _explain_status(what: str, error: t.Any) -> KubernetesError:
+    status = _status_object(error.body)
+    message = status.get("message") or error.reason or ""
+    cures = {
+        401: " The kubeconfig's credentials are not accepted: expired, or of another cluster.",
+        403: " The kubeconfig's user lacks this permission.",
+    }
+    details = status.get("details") or {}
+    return KubernetesError(
+        f"Cannot {what}: HTTP {error.status}: {message}.{cures.get(error.status, '')}".replace("..", "."),
+        status=error.status,
+        causes=list(details.get("causes") or []),
+        retry_after=_seconds((error.headers or {}).get("Retry-After"), details.get("retryAfterSeconds")),
+    )
+
+
+def _explain_tls(what: str, reason: str) -> KubernetesError:
+    if "CERTIFICATE_VERIFY_FAILED" not in reason and "doesn't match" not in reason:
+        return Unreachable(f"Cannot {what}: the TLS connection to the Kubernetes API server broke ({_short(reason)}).")
+    return KubernetesError(
+        f"Cannot {what}: the API server's certificate is not of the kubeconfig's CA or not for its name ({_short(reason)}). Is the kubeconfig of this cluster?"
+    )
+
+
+def _status_object(body: t.Any) -> dict[str, t.Any]:
+    try:
+        status = json.loads(body)
+    except (TypeError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def _seconds(*candidates: t.Any) -> float | None:
+    for candidate in candidates:
+        with contextlib.suppress(TypeError, ValueError):
+            return float(candidate)
+    return None
+
+
+def _short(error: object) -> str:
+    """The last, telling part of a wrapped error, in one line."""
+    return " ".join(str(error).split())[-160:]
+
+
+def host_of(access: Access) -> str:
+    """host:port of the API server, for messages."""
+    return urlsplit(access.server).netloc

@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k8s_node
+short_description: Waits for, cordons and deletes Kubernetes Node objects
+version_added: 1.0.0
+description:
+  - Waits until nodes are Ready, cordons them or deletes their Node objects, for any number of nodes in one call, and tells which
+    nodes the cluster has.
+  - A Node that bears a wanted name but belongs to another machine is never touched; the node fails with the way out.
+author:
+  - k8s_cluster.manager contributors (@k8s-cluster)
+extends_documentation_fragment:
+  - k8s_cluster.manager.attributes
+  - k8s_cluster.manager.attributes.set_module
+  - k8s_cluster.manager.attributes.actiongroup_manager
+  - k8s_cluster.manager.kubernetes
+options:
+  nodes:
+    description:
+      - The nodes. An empty list only tells what there is.
+      - A Node object is the wanted one when its provider ID or its internal address says so. By name alone (its name, hostname, or
+        the first label of either) it is taken only while neither side knows more, because names are used again.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The node's name.
+        type: str
+        required: true
+      address:
+        description: The VM's private address.
+        type: str
+      provider_id:
+        description: The VM's provider ID (V(aws:///eu-central-1a/i-0123456789abcdef0)) or its instance ID.
+        type: str
+      new:
+        description:
+          - The VM does not exist yet. Any Node of this name is then a leftover and fails the node, so that a name is not used
+            again before its past is gone.
+        type: bool
+        default: false
+  state:
+    description:
+      - V(ready) waits until all nodes are Ready, asking for all of them together. It changes nothing.
+      - V(cordoned) marks them unschedulable. Nodes that have no Node object are passed over.
+      - V(absent) deletes the Node objects, provided that they are still the ones that were read (UID). Nodes already gone are fine.
+    type: str
+    choices: [ready, cordoned, absent]
+    default: ready
+  wait_timeout:
+    description: Seconds to wait for V(ready). In check mode nothing is waited for.
+    type: int
+    default: 600
+seealso:
+  - module: k8s_cluster.manager.k8s_node_drain
+"""
+
+EXAMPLES = r"""
+- name: Which nodes are there?
+  k8s_cluster.manager.k8s_node:
+    kubeconfig: "{{ kubeconfig }}"
+    nodes: []
+  register: kubernetes
+
+- name: Wait for two new nodes
+  k8s_cluster.manager.k8s_node:
+    kubeconfig: "{{ kubeconfig }}"
+    cluster: fargle
+    nodes:
+      - name: fargle-worker-7
+        address: 10.0.1.57
+      - name: fargle-worker-8
+        address: 10.0.2.58
+    wait_timeout: 300
+
+- name: Delete a Node object, asking one control plane directly
+  k8s_cluster.manager.k8s_node:
+    kubeconfig: "{{ kubeconfig }}"
+    server: https://10.0.1.5:6443
+    nodes:
+      - name: fargle-worker-7
+        address: 10.0.1.57
+    state: absent
+"""
+
+RETURN = r"""
+nodes:
+  description: The Node object of each wanted node, in the order of O(nodes). Empty strings and V(false) where there is none.
+  returned: always
+  type: list
+  elements: dict
+  contains: &node
+    name:
+      description: The name as given in O(nodes).
+      type: str
+    node_name:
+      description: The Node object's name.
+      type: str
+    uid:
+      description: The Node object's UID.
+      type: str
+    ready:
+      description: Whether its condition Ready is true.
+      type: bool
+    condition:
+      description: The Ready condition in words.
+      type: str
+    address:
+      description: The first internal address.
+      type: str
+    provider_id:
+      description: The provider ID, empty without a cloud controller.
+      type: str
+    labels:
+      description: Its labels.
+      type: dict
+    taints:
+      description: Its taints, with C(key), C(value) and C(effect).
+      type: list
+      elements: dict
+    unschedulable:
+      description: Whether it is cordoned.
+      type: bool
+    created:
+      description: When the object was made.
+      type: str
+  sample:
+    - name: fargle-worker-7
+      node_name: fargle-worker-7.example.com
+      uid: 5f0ed57b-6d9c-4f6b-9d46-6e1b8e3cf0c1
+      ready: true
+      condition: "Ready=True KubeletReady: kubelet is posting ready status"
+      address: 10.0.1.57
+      provider_id: aws:///eu-central-1a/i-0123456789abcdef0
+      labels: {}
+      taints: []
+      unschedulable: false
+      created: "2026-11-22T15:00:00Z"
+all_nodes:
+  description: All Node objects of the cluster, in the shape of RV(nodes); C(name) is the object's own name.
+  returned: when the API answered
+  type: list
+  elements: dict
+  contains: *node
+cluster_id:
+  description: The UID of namespace C(kube-system), which tells clusters apart.
+  returned: when the API answered
+  type: str
+  sample: 8f7a6a1e-3f0d-4f5f-8a27-4a2f5d2f9a11
+ca_sha256:
+  description: SHA-256 (hex) of the DER form of the kubeconfig's CA certificate.
+  returned: when the API answered
+  type: str
+plan:
+  description: The changes, with C(verb), C(node) and C(target); the same in check mode and in the run that follows.
+  returned: when the API answered
+  type: list
+  elements: dict
+failures:
+  description: The nodes that failed, with C(name) and C(msg). The others have been carried to the end.
+  returned: when nodes failed
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import api_for, connection_arguments, node_arguments
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, wanted_nodes, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
+
+
+def main() -> None:
+    """Wire the options to the work."""
+    module = AnsibleModule(
+        argument_spec={
+            **connection_arguments(),
+            "nodes": node_arguments(new={"type": "bool", "default": False}),
+            "state": {"type": "str", "choices": ["ready", "cordoned", "absent"], "default": "ready"},
+            "wait_timeout": {"type": "int", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+
+    def started() -> Outcome:
+        options = NodeOptions(wanted_nodes(module.params["nodes"]), module.params["state"], module.params["wait_timeout"])
+        with api_for(module.params) as api:
+            return work(options, api, module.check_mode)
+
+    run(module, started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Node is which machine, and what k8s_node does to it."""
+
+from __future__ import annotations
+
+import pytest
+import urllib3
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import ca_fingerprint
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, Wanted, match, wanted_nodes, work
+
+from .exchange import Expect, failure, identity, node, nodes, pki, scripted, seconds
+
+AWS = "aws:///eu-central-1a/"
+
+
+def asked(*wanted: Wanted, state: str = "ready") -> NodeOptions:
+    return NodeOptions(list(wanted), state, 60.0)
+
+
+def delete(name: str, uid: str, status: int = 200) -> Expect:
+    answer = {} if status == 200 else failure(status)
+    return Expect("DELETE", f"/api/v1/nodes/{name}", answer, status, body={"preconditions": {"uid": uid}})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (Wanted("w1", "10.0.0.1"), ["w1"]),
+        (Wanted("w1", "10.0.0.9"), []),
+        (Wanted("w1"), ["w1"]),
+        (Wanted("w2", "10.0.0.2"), ["w2.example.com"]),
+        (Wanted("w2"), ["w2.example.com"]),
+        (Wanted("other", "10.0.0.2"), ["w2.example.com"]),
+        (Wanted("w3", "10.0.0.8", f"{AWS}i-3"), ["w3"]),
+        (Wanted("w3", "10.0.0.8", "i-3"), ["w3"]),
+        (Wanted("w3", "10.0.0.3", "i-4"), []),
+        (Wanted("w", ""), []),
+        (Wanted("w4", "10.0.0.4"), ["w4"]),
+        (Wanted("w1", new=True), []),
+    ],
+)
+def test_C10_node_is_found_by_machine_before_name(wanted: Wanted, names: list[str]) -> None:
+    there = [node("w1", "10.0.0.1"), node("w2.example.com", "10.0.0.2"), node("w3", "10.0.0.3", f"{AWS}i-3"), node("w4"), node("w10", "10.0.0.10")]
+    assert [found["metadata"]["name"] for found in match(wanted, there).found] == names
+
+
+def test_C7_node_of_our_name_on_another_machine_is_not_ours() -> None:
+    found = match(Wanted("w3", "10.0.0.3", "i-new"), [node("w3", "10.0.0.3", f"{AWS}i-old")])
+    assert (found.found, found.foreign is not None) == ([], True)
+
+
+def test_info_reads_once_and_identifies_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(node("w1", "10.0.0.1", f"{AWS}i-1")), identity()) as (api, _script):
+        outcome = work(asked(), api, check_mode=False)
+    assert outcome.nodes == []
+    assert outcome.values["cluster_id"] == "cluster-uid"
+    assert outcome.values["ca_sha256"] == ca_fingerprint(pki()["ca"])
+    assert outcome.values["all_nodes"] == [
+        {
+            "name": "w1",
+            "node_name": "w1",
+            "uid": "uid-w1",
+            "ready": True,
+            "condition": "Ready=True KubeletReady: as told",
+            "address": "10.0.0.1",
+            "provider_id": f"{AWS}i-1",
+            "labels": {"kubernetes.io/hostname": "w1"},
+            "taints": [],
+            "unschedulable": False,
+            "created": "2026-11-22T15:00:00Z",
+        }
+    ]
+
+
+def test_ready_waits_for_all_with_one_list_per_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Expect("GET", "/api/v1/nodes", failure(503), 503, query={"limit": "500"})
+    script = [
+        nodes(),
+        nodes(node("w1", "10.0.0.1", ready="False")),
+        *[outage] * 5,  # all attempts of one call: the load balancer has no target for a while
+        nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2", ready="False")),
+        nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2")),
+        identity(),
+    ]
+    with scripted(monkeypatch, *script) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2")), api, check_mode=False, clock=seconds(0, 2, 4, 6, 8, 10))
+    assert (outcome.failures, outcome.steps) == ({}, [])
+    assert [(entry["name"], entry["ready"]) for entry in outcome.nodes] == [("w1", True), ("w2", True)]
+
+
+def test_ready_timeout_names_the_last_condition_of_each_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2", ready="False"))
+    with scripted(monkeypatch, there, there, identity()) as (api, _script):
+        options = asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2"), Wanted("w3", "10.0.0.3"))
+        outcome = work(options, api, check_mode=False, clock=seconds(0, 60))
+    assert outcome.failures == {
+        "w2": "not Ready after 60 s; last seen: Ready=False KubeletNotReady: as told",
+        "w3": "not Ready after 60 s; last seen: no Node object of this machine",
+    }
+
+
+def test_ready_predicts_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(), identity()) as (api, _script):
+        outcome = work(asked(Wanted("w1", new=True)), api, check_mode=True)
+    assert (outcome.failures, outcome.nodes[0]["ready"]) == ({}, False)
+
+
+def test_C7_leftover_node_of_a_new_name_is_found_before_the_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(node("w1.example.com", "10.0.0.7", f"{AWS}i-7")), identity()) as (api, _script):
+        outcome = work(asked(Wanted("w1", new=True)), api, check_mode=True)
+    assert "10.0.0.7, aws:///eu-central-1a/i-7; this one: not launched yet" in outcome.failures["w1"]
+    assert "kubectl delete node w1.example.com" in outcome.failures["w1"]
+
+
+def test_C7_recycled_name_fails_at_once_and_the_other_node_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = node("w1", "10.0.0.9", f"{AWS}i-old")
+    with scripted(monkeypatch, nodes(old), nodes(old, node("w2", "10.0.0.2")), identity()) as (api, _script):
+        options = asked(Wanted("w1", "10.0.0.1", "i-1"), Wanted("w2", "10.0.0.2"))
+        outcome = work(options, api, check_mode=False, clock=seconds(0, 2, 4))
+    assert list(outcome.failures) == ["w1"]
+    assert "Node w1 of another machine (10.0.0.9, aws:///eu-central-1a/i-old; this one: 10.0.0.1, i-1)" in outcome.failures["w1"]
+
+
+def test_absent_deletes_by_uid(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = [nodes(node("w1", "10.0.0.1", uid="u1"), node("w10", "10.0.0.10")), delete("w1", "u1"), nodes(node("w10", "10.0.0.10")), identity()]
+    with scripted(monkeypatch, *script) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False)
+    assert [step.summary() for step in outcome.steps] == [{"verb": "delete", "node": "w1", "target": "node/w1"}]
+    assert outcome.nodes[0]["uid"] == ""
+
+
+def test_absent_check_mode_plans_the_same_and_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(node("w1", "10.0.0.1")), identity()) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=True)
+    assert [step.summary() for step in outcome.steps] == [{"verb": "delete", "node": "w1", "target": "node/w1"}]
+
+
+def test_C9_absent_node_already_gone_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(), identity()) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False)
+    assert (outcome.steps, outcome.failures) == ([], {})
+
+
+def test_C9_node_that_goes_between_read_and_delete_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(node("w1", "10.0.0.1", uid="u1")), delete("w1", "u1", 404), nodes(), identity()) as (api, _script):
+        assert work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False).failures == {}
+
+
+def test_C6_node_registered_anew_meanwhile_is_deleted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = [
+        nodes(node("w1", "10.0.0.1", uid="u1")),
+        delete("w1", "u1", 409),
+        nodes(node("w1", "10.0.0.1", uid="u2")),
+        delete("w1", "u2"),
+        nodes(),
+        identity(),
+    ]
+    with scripted(monkeypatch, *script) as (api, _script):
+        assert work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False).failures == {}
+
+
+def test_C7_absent_spares_a_node_that_took_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, nodes(node("w1", "10.0.0.9")), identity()) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False)
+    assert outcome.steps == []
+    assert "another machine (10.0.0.9; this one: 10.0.0.1)" in outcome.failures["w1"]
+
+
+def test_C9_cordoned_patches_only_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = Expect("PATCH", "/api/v1/nodes/w1", {}, body={"spec": {"unschedulable": True}})
+    after = nodes(node("w1", "10.0.0.1", unschedulable=True), node("w2", "10.0.0.2", unschedulable=True))
+    script = [nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2", unschedulable=True)), patch, after, identity()]
+    with scripted(monkeypatch, *script) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2"), state="cordoned"), api, check_mode=False)
+    assert [(step.verb, step.node) for step in outcome.steps] == [("cordon", "w1")]
+
+
+def test_failure_of_one_node_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = nodes(node("w1", "10.0.0.1", uid="u1"), node("w2", "10.0.0.2", uid="u2"))
+    script = [there, delete("w1", "u1", 403), delete("w2", "u2"), nodes(node("w1", "10.0.0.1", uid="u1")), identity()]
+    with scripted(monkeypatch, *script) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2"), state="absent"), api, check_mode=False)
+    assert list(outcome.failures) == ["w1"]
+    assert "lacks this permission" in outcome.failures["w1"]
+
+
+def test_C11_api_down_while_deleting_raises_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    down = Expect("GET", "/api/v1/nodes", urllib3.exceptions.ProtocolError("Connection refused"), query={"limit": "500"})
+    with scripted(monkeypatch, *[down] * 5) as (api, _script), pytest.raises(Exception, match="does not answer"):
+        work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=False)
+
+
+@pytest.mark.parametrize(("entries", "message"), [([{"name": " "}], r"nodes\[0\] has an empty name"), ([{"name": "a"}, {"name": "a"}], "a more than once")])
+def test_node_names_are_checked(entries: list[dict[str, str]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        wanted_nodes(entries)
