@@ -1,0 +1,204 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Calls to Talos nodes: gRPC over the standard library's TLS.
+
+grpcio cannot do this: its TLS library offers no Ed25519, which all of Talos' certificates use. grpclib is pure Python over ssl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import traceback
+import typing as t
+
+try:
+    import cryptography  # noqa: F401 - used by tls.py
+    import google.protobuf  # noqa: F401 - used by messages.py
+    from grpclib.client import Channel, UnaryUnaryMethod
+    from grpclib.config import Configuration
+    from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+    from grpclib.protocol import H2Protocol
+except ImportError as error:
+    Channel = H2Protocol = object
+    IMPORT_ERROR: str | None = traceback.format_exc()
+    MISSING = (error.name or "grpclib").partition(".")[0]
+else:
+    IMPORT_ERROR = None
+    MISSING = ""
+
+from .._errors import ManagerError
+from . import messages
+from .talosconfig import API_PORT, Endpoint
+
+# Talos' own limit for a message.
+MESSAGE_BYTES = 32 * 1024 * 1024
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 15.0
+ATTEMPTS = 4
+FIRST_BACKOFF_SECONDS = 0.25
+# OpenSSL's verify codes for a certificate that does not name the host or address asked for.
+NAME_MISMATCHES = (62, 64)
+# What OpenSSL calls the alerts of a server that does not accept the client's certificate.
+REFUSALS = ("certificate", "unknown_ca", "decrypt_error", "access_denied")
+RETRIED = ("CONNECT", "LOST", "UNAVAILABLE", "RESOURCE_EXHAUSTED")
+
+
+class TalosError(ManagerError):
+    """A call failed. code is the gRPC status' name, or what happened to the connection:
+
+    CONNECT: refused or unreachable, nothing was sent. UNTRUSTED: the server's certificate was refused, nothing was sent.
+    WRONG_ADDRESS: its certificate is good, but for other addresses; nothing was sent. CLIENT_REFUSED: the server refused ours.
+    LOST: the connection broke, the call may have been carried out.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def maybe_done(self) -> bool:
+        """Whether the node may have done what was asked although no good answer came."""
+        return self.code in ("LOST", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+
+
+def missing_library() -> tuple[str, str] | None:
+    """The Python package that is not installed and the traceback of its import, else None."""
+    return (MISSING.replace("google", "protobuf"), IMPORT_ERROR) if IMPORT_ERROR else None
+
+
+class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]
+    """grpclib's protocol, remembering why the connection ended: grpclib itself reports only that it did."""
+
+    made = False
+    lost: BaseException | None = None
+
+    def connection_made(self, transport: t.Any) -> None:
+        """Note that the handshake is over: from here on calls may reach the server."""
+        self.made = True
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Keep the reason (with TLS 1.3 the refusal of a client certificate comes after the handshake)."""
+        self.lost = exc
+        super().connection_lost(exc)
+
+
+class _Channel(Channel):  # type: ignore[misc,valid-type]
+    """grpclib's channel with _Protocol; latest is the protocol of its latest connection."""
+
+    latest: _Protocol | None = None
+
+    def _protocol_factory(self) -> _Protocol:
+        base = super()._protocol_factory()
+        self.latest = _Protocol(base.handler, base.config, base.h2_config)
+        return self.latest
+
+
+def _tls_error(error: ssl.SSLError, otherwise: str = "CONNECT") -> TalosError:
+    """Tell a server we refuse from a server that refuses us; otherwise is the code for all the rest."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = getattr(error, "verify_message", error.args[-1])
+        code = "WRONG_ADDRESS" if getattr(error, "verify_code", 0) in NAME_MISMATCHES else "UNTRUSTED"
+        return TalosError(f"the server's certificate is not accepted: {reason}", code)
+    reason = (error.reason or str(error)).lower()
+    if "alert" in reason and any(word in reason for word in REFUSALS):
+        return TalosError(f"the server refuses the client certificate ({reason.replace('_', ' ')})", "CLIENT_REFUSED")
+    return TalosError(f"TLS failed ({reason.replace('_', ' ')})", otherwise)
+
+
+def _connection_error(error: BaseException) -> TalosError:
+    """A failed or broken connection in words."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_error(error)
+    if isinstance(error, ConnectionRefusedError):
+        return TalosError("connection refused", "CONNECT")
+    if isinstance(error, (ConnectionError, EOFError)):
+        return TalosError("the connection was closed", "CONNECT")
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return TalosError("no answer in time", "CONNECT")
+    return TalosError(f"{getattr(error, 'strerror', None) or error}", "CONNECT")
+
+
+async def server_certificate(address: str, context: ssl.SSLContext, port: int = API_PORT, timeout: float = CONNECT_SECONDS) -> bytes:
+    """The certificate (DER) a server shows, by a handshake alone: no application data is sent. Raises TalosError."""
+    try:
+        _reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port, ssl=context), timeout)
+    except (OSError, EOFError, asyncio.TimeoutError) as error:
+        raise _connection_error(error) from None
+    try:
+        return t.cast(bytes, writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+    finally:
+        writer.transport.abort()
+
+
+class Connection:
+    """A connection to one Talos API, made at the first call and remade when it broke.
+
+    node, when given, is the address of the node that shall answer: a control plane relays the call to it.
+    """
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, node: str | None = None, attempts: int = ATTEMPTS) -> None:
+        self.endpoint = endpoint
+        self.node = node
+        self._attempts = attempts
+        config = Configuration(http2_connection_window_size=MESSAGE_BYTES, http2_stream_window_size=MESSAGE_BYTES)
+        self._channel = _Channel(endpoint.host, endpoint.port, ssl=context, config=config)
+
+    def __str__(self) -> str:
+        return f"{self.node} (through {self.endpoint})" if self.node else str(self.endpoint)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._channel.close()
+        # Lets the loop run the transport's close callback before the loop itself may end.
+        await asyncio.sleep(0)
+
+    async def call(self, method: str, request: t.Any, timeout: float = CALL_SECONDS, attempts: int | None = None) -> t.Any:
+        """Call a method of messages.METHODS and return its reply; timeout is for each attempt.
+
+        Only failures that promise to pass are tried again (RETRIED); attempts=1 for calls whose repetition means something else.
+        """
+        left = attempts or self._attempts
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            left -= 1
+            try:
+                return await self._attempt(method, request, timeout)
+            except TalosError as error:
+                if left <= 0 or error.code not in RETRIED:
+                    raise TalosError(f"{self}: {method.rpartition('/')[2]}: {error}", error.code) from None
+            await asyncio.sleep(backoff)
+            backoff *= 2
+
+    async def _attempt(self, method: str, request: t.Any, timeout: float) -> t.Any:
+        """One attempt, its errors as TalosError."""
+        request_type, reply_type = (messages.message(name) for name in messages.METHODS[method])
+        stub = UnaryUnaryMethod(self._channel, method, request_type, reply_type)
+        try:
+            metadata = {"node": self.node} if self.node else None
+            return await asyncio.wait_for(stub(request, timeout=timeout, metadata=metadata), timeout)
+        except GRPCError as error:
+            raise TalosError(error.message or error.status.name, error.status.name) from None
+        except StreamTerminatedError:
+            raise self._lost() from None
+        except (asyncio.TimeoutError, TimeoutError):
+            protocol = self._channel.latest
+            raise TalosError(f"no answer within {timeout:g} s", "DEADLINE_EXCEEDED" if protocol and protocol.made else "CONNECT") from None
+        except (OSError, EOFError) as error:
+            raise _connection_error(error) from None
+        except ProtocolError as error:
+            raise TalosError(f"not a gRPC answer: {error}", "LOST") from None
+
+    def _lost(self) -> TalosError:
+        """Why the connection that carried a call ended."""
+        reason = self._channel.latest.lost if self._channel.latest else None
+        if isinstance(reason, ssl.SSLError):
+            return _tls_error(reason, "LOST")
+        return TalosError("the connection was closed before the answer", "LOST")
