@@ -71,10 +71,12 @@ def node_records(
 
 
 def dns_records(nodes: t.Sequence[t.Mapping[str, t.Any]], domain: str) -> list[dict[str, str]]:
-    """The A records of nodes: <name>.<domain> with the node's address, where it is known already."""
+    """The A records of nodes: <name>.<domain> with the node's address, each where it is known already."""
     records = []
     for node in nodes:
-        record = {"node": node["name"], "name": f"{node['name']}.{domain}", "type": "A"}
+        record = {"node": node["name"], "type": "A"}
+        if domain:
+            record["name"] = f"{node['name']}.{domain}"
         if node.get("address"):
             record["content"] = node["address"]
         records.append(record)

@@ -95,3 +95,7 @@ def test_a_node_without_address_gets_a_record_without_content() -> None:
         {"node": "a", "name": "a.d.e", "type": "A", "content": "10.0.0.1"},
         {"node": "b", "name": "b.d.e", "type": "A"},
     ]
+
+
+def test_without_a_domain_a_record_is_found_by_its_node() -> None:
+    assert _names.dns_records([{"name": "a"}], "") == [{"node": "a", "type": "A"}]
