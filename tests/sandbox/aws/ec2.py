@@ -159,6 +159,8 @@ class StrictEC2Response(EC2Response):
     def _launch(self, launch: Launch, count: int) -> Reservation:
         """Let moto make the instances from a request that says everything explicitly, then add what moto leaves out."""
         parameters = launch.parameters
+        keys = [one["Ebs"].get("KmsKeyId") for one in launch.volumes()]
+        doom = "" if all(usable(self.current_account, self.region, key) for key in keys) else "Client.InternalError"
         interface = {
             "DeviceIndex": 0,
             "SubnetId": launch.subnet.id,
@@ -188,10 +190,10 @@ class StrictEC2Response(EC2Response):
             block_device_mappings=[{"DeviceName": one["DeviceName"], "Ebs": _ebs(one["Ebs"])} for one in launch.volumes()],
         )
         for instance in reservation.instances:
-            self._finish(launch, instance)
+            self._finish(launch, instance, doom)
         return reservation
 
-    def _finish(self, launch: Launch, instance: t.Any) -> None:
+    def _finish(self, launch: Launch, instance: t.Any, doom: str) -> None:
         """What moto's launch does not do: interface tags, groups, placement group, volume performance, profile, life."""
         instance.__class__ = StrictInstance
         instance.security_groups = list(instance.nics[0].group_set)
@@ -201,10 +203,10 @@ class StrictEC2Response(EC2Response):
         for device, attachment in instance.block_device_mapping.items():
             volume = self.ec2_backend.volumes[attachment.volume_id]
             volume.throughput = specs[device].get("Throughput", volume.throughput)
+            volume.iops = specs[device].get("Iops", volume.iops)
         if launch.profile is not None:
             self.ec2_backend.associate_iam_instance_profile(instance_id=instance.id, iam_instance_profile_arn=launch.profile.arn)
-        broken = [ebs["KmsKeyId"] for ebs in specs.values() if not usable(self.current_account, self.region, ebs.get("KmsKeyId"))]
-        self.part.lifecycle.launched(instance, doom="Client.InternalError" if broken else "")
+        self.part.lifecycle.launched(instance, doom)
 
     # Other changes of state
 

@@ -55,8 +55,12 @@ class StrictInstance(Instance):
     """An instance with a life; moto makes an Instance, the launch turns it into this class."""
 
     life: Life
-    # Launched by this request; what the reply calls Placement.GroupName.
     impaired = False
+
+    @property
+    def instance_id(self) -> str:
+        """moto finds an InstanceId only in a class called Instance."""
+        return str(self.id)
 
     @property
     def private_ip(self) -> str | None:
@@ -194,5 +198,5 @@ class Lifecycle:
             az=instance.availability_zone or "",
             image_id=instance.image_id,
             tags=instance.tag_dict,
-            user_data=str(instance.user_data or ""),
+            user_data=instance.user_data.decode() if instance.user_data else "",
         )

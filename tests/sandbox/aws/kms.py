@@ -20,6 +20,6 @@ def usable(account: str, region: str, key: str | None) -> bool:
     if name in ("", "alias/aws/ebs"):
         return True
     store = kms_backends[account][region]
-    key_id = store.get_key_id_from_alias(name) if name.startswith("alias/") else name
-    known = store.keys.get(key_id) if key_id else None
+    aliases = {alias.alias_name: one for one in store.keys.values() for alias in one.aliases.values()}
+    known = aliases.get(name) or store.keys.get(name)
     return known is not None and known.key_state == "Enabled"

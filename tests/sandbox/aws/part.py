@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import copy
 import logging
@@ -17,7 +18,7 @@ from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
-from ..http import HttpServer
+from ..http import HttpServer, listen
 from .ec2 import StrictEC2Backend
 from .instances import Lifecycle
 from .world import Clock, Conditions, register
@@ -62,10 +63,11 @@ class AwsPart:
     All state is guarded by `lock`; machines are told what happens to them by one thread, in order, without the lock.
     """
 
-    def __init__(self, ledger: Ledger, machines: Machines, network: str, *, region: str = "eu-central-1", port: int = 5000) -> None:
+    def __init__(self, ledger: Ledger, machines: Machines, network: str, loop: asyncio.AbstractEventLoop, *, region: str = "eu-central-1", port: int = 5000) -> None:
         self.ledger = ledger
         self.machines = machines
         self.network = network
+        self.loop = loop
         self.region = region
         # One account per sandbox: moto keeps its stores per account, and sandboxes in one process must not meet.
         self.account = f"123456789{int(network.rpartition('.')[2]):03d}"
@@ -77,23 +79,28 @@ class AwsPart:
         self._effects: collections.deque[tuple[str, t.Any]] = collections.deque()
         self._awake = threading.Event()
         self._stopping = False
-        self._server = HttpServer(AwsApp(self), f"{network}.0.1", port)
+        self._port = port
+        self._server: HttpServer | None = None
         self._thread = threading.Thread(target=self._run, name="aws-clock", daemon=True)
-        register(self.account, self)
-        ec2_backends[self.account].backend = StrictEC2Backend
 
     def start(self) -> None:
         """Serve; OSError if the address is taken."""
+        host = f"{self.network}.0.1"
+        listener = listen(host, self._port)
+        register(self.account, self)
+        ec2_backends[self.account].backend = StrictEC2Backend
+        self._server = HttpServer(AwsApp(self), host, self._port, listener=listener)
         self._server.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop serving and forget the account."""
+        if self._server is None:
+            return
         self._server.stop()
         self._stopping = True
         self.wake()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
         for stores in self._stores().values():
             stores.clear()
 
@@ -127,8 +134,11 @@ class AwsPart:
         while not self._stopping:
             self._awake.wait(TICK)
             self._awake.clear()
-            with self.lock:
-                self.advance()
+            try:
+                with self.lock:
+                    self.advance()
+            except Exception:  # a bug in one instance's life must not stop time for all others
+                LOG.exception("the AWS clock stumbled")
             self._tell_machines()
 
     def _tell_machines(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import logging
 import re
 import typing as t
 import uuid
@@ -30,6 +31,7 @@ if t.TYPE_CHECKING:
 
     from .part import AwsPart
 
+LOG = logging.getLogger(__name__)
 CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 READ_ONLY = ("Describe", "Get", "List", "Lookup", "Search", "Decode")
 # Values of parameters that may hold secrets: they stay out of the call log.
@@ -162,6 +164,9 @@ class _Endpoint:
         except NotImplementedError as error:
             # Loud, and nothing that an SDK would retry: the sandbox lacks something, the caller is not at fault.
             return error_response(self.service, 400, "NotImplementedBySandbox", str(error))
+        except Exception as error:
+            LOG.exception("%s %s failed", self.service.name, action)
+            return error_response(self.service, 500, self.service.refusals["error"][1], f"bug in the sandbox: {error!r}")
         headers = {name: value for name, value in headers.items() if name.lower() not in ("status", "content-length")}
         return Response(body, status, headers)
 
