@@ -87,7 +87,7 @@ class Ec2ErrorHandler(AWSErrorHandler):
 
     @classmethod
     def _is_missing(cls) -> type[Exception]:
-        return is_boto3_error_code(["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed"])
+        return is_boto3_error_code([f"{kind}.{what}" for kind in ("InvalidInstanceID", "InvalidAMIID") for what in ("NotFound", "Malformed", "Unavailable")])
 
 
 class ElbErrorHandler(AWSErrorHandler):
