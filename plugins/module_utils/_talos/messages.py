@@ -25,10 +25,16 @@ except ImportError:
 MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "google.protobuf.Empty": {},
     "google.protobuf.Timestamp": {"seconds": (1, "int64"), "nanos": (2, "int32")},
+    "google.protobuf.Duration": {"seconds": (1, "int64"), "nanos": (2, "int32")},
     "google.rpc.Status": {"code": (1, "int32"), "message": (2, "string")},
     "common.Metadata": {"hostname": (1, "string"), "error": (2, "string"), "status": (3, "google.rpc.Status")},
     "common.NetIP": {"ip": (1, "bytes")},
-    "machine.ApplyConfigurationRequest": {"data": (1, "bytes"), "mode": (4, "machine.ApplyConfigurationRequest.Mode"), "dry_run": (5, "bool")},
+    "machine.ApplyConfigurationRequest": {
+        "data": (1, "bytes"),
+        "mode": (4, "machine.ApplyConfigurationRequest.Mode"),
+        "dry_run": (5, "bool"),
+        "try_mode_timeout": (6, "google.protobuf.Duration"),
+    },
     "machine.ApplyConfiguration": {
         "metadata": (1, "common.Metadata"),
         "warnings": (2, "repeated string"),
@@ -45,7 +51,13 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "arch": (6, "string"),
     },
     "machine.PlatformInfo": {"name": (1, "string"), "mode": (2, "string")},
-    "machine.Version": {"metadata": (1, "common.Metadata"), "version": (2, "machine.VersionInfo"), "platform": (3, "machine.PlatformInfo")},
+    "machine.FeaturesInfo": {"rbac": (1, "bool")},
+    "machine.Version": {
+        "metadata": (1, "common.Metadata"),
+        "version": (2, "machine.VersionInfo"),
+        "platform": (3, "machine.PlatformInfo"),
+        "features": (4, "machine.FeaturesInfo"),
+    },
     "machine.VersionResponse": {"messages": (1, "repeated machine.Version")},
     "machine.Hostname": {"metadata": (1, "common.Metadata"), "hostname": (2, "string")},
     "machine.HostnameResponse": {"messages": (1, "repeated machine.Hostname")},
@@ -111,6 +123,7 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "cosi.resource.GetRequest": {"namespace": (1, "string"), "type": (2, "string"), "id": (3, "string"), "options": (4, "cosi.resource.GetOptions")},
     "cosi.resource.GetResponse": {"resource": (1, "cosi.resource.Resource")},
     "talos.resource.definitions.config.MachineConfigSpec": {"yaml_marshalled": (1, "bytes")},
+    "talos.resource.definitions.config.MachineTypeSpec": {"machine_type": (1, "int32")},
     "talos.resource.definitions.runtime.UnmetCondition": {"name": (1, "string"), "reason": (2, "string")},
     "talos.resource.definitions.runtime.MachineStatusStatus": {
         "ready": (1, "bool"),
