@@ -24,6 +24,7 @@ class Outcome:
 
     failures maps node names to messages: those nodes failed, the others were carried to the end.
     values are further return values of the module.
+    shown_diff replaces the diff that is made of the steps, for modules whose result is no list of changes.
     """
 
     steps: list[Step] = dataclasses.field(default_factory=list)
@@ -31,6 +32,7 @@ class Outcome:
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
     values: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    shown_diff: list[dict[str, t.Any]] | None = None
 
     def result(self, with_diff: bool) -> dict[str, t.Any]:
         """The module's return values."""
@@ -41,7 +43,7 @@ class Outcome:
             "nodes": self.nodes,
         }
         if with_diff:
-            result["diff"] = diff(self.steps)
+            result["diff"] = diff(self.steps) if self.shown_diff is None else self.shown_diff
         if self.failures:
             result["failures"] = [{"name": name, "msg": msg} for name, msg in self.failures.items()]
         return result

@@ -41,9 +41,13 @@ options:
       address:
         description: The VM's private address.
         type: str
+      hostname:
+        description: The hostname in its machine config, where that is not O(nodes[].name) or that with a domain.
+        type: str
       provider_id:
         description: The VM's provider ID (V(aws:///eu-central-1a/i-0123456789abcdef0)) or its instance ID.
         type: str
+        aliases: [instance_id]
   timeout:
     description: Seconds that the evictions of all nodes may take.
     type: int

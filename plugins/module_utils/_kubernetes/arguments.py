@@ -27,8 +27,13 @@ def connection_arguments() -> dict[str, dict[str, t.Any]]:
 
 def node_arguments(**more: dict[str, t.Any]) -> dict[str, t.Any]:
     """The nodes option; more are further keys of a node."""
-    keys = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "provider_id": {"type": "str"}, **more}
-    return {"type": "list", "elements": "dict", "required": True, "options": keys}
+    keys = {
+        "name": {"type": "str", "required": True},
+        "address": {"type": "str"},
+        "hostname": {"type": "str"},
+        "provider_id": {"type": "str", "aliases": ["instance_id"]},
+    }
+    return {"type": "list", "elements": "dict", "required": True, "options": {**keys, **more}}
 
 
 @contextlib.contextmanager

@@ -28,12 +28,13 @@ INTERVAL = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A node as the user names it. address and provider_id may be empty: not known yet. new: its VM does not exist yet."""
+    """A node as the user names it. address, provider_id and hostname may be empty: not known. new: its VM does not exist yet."""
 
     name: str
     address: str = ""
     provider_id: str = ""
     new: bool = False
+    hostname: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ def wanted_nodes(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     if twice:
         raise InputError(f"nodes names {', '.join(twice)} more than once.")
     return [
-        Wanted(name, str(entry.get("address") or ""), str(entry.get("provider_id") or ""), bool(entry.get("new")))
+        Wanted(name, *(str(entry.get(key) or "") for key in ("address", "provider_id")), bool(entry.get("new")), str(entry.get("hostname") or ""))
         for name, entry in zip(names, entries)  # noqa: B905 - same length by construction
     ]
 
@@ -94,7 +95,7 @@ def is_named(wanted: Wanted, node: Node) -> bool:
     status_names = [a["address"] for a in node.get("status", {}).get("addresses") or [] if a.get("type") == "Hostname"]
     label = (node["metadata"].get("labels") or {}).get("kubernetes.io/hostname", "")
     names = {node["metadata"]["name"], label, *status_names}
-    return any(name == wanted.name or name.startswith(f"{wanted.name}.") for name in names)
+    return any(name in (wanted.name, wanted.hostname) or name.startswith(f"{wanted.name}.") for name in names - {""})
 
 
 def match(wanted: Wanted, nodes: t.Sequence[Node]) -> Match:

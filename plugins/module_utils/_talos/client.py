@@ -95,9 +95,9 @@ async def apply_configuration(connection: Connection, config: bytes) -> tuple[st
     return tuple(reply.warnings)
 
 
-async def version(connection: Connection) -> str:
-    """The Talos version, e.g. v1.13.9."""
-    return str((await _machine(connection, "Version")).version.tag)
+async def version(connection: Connection, **kwargs: t.Any) -> str:
+    """The Talos version, e.g. v1.13.9. kwargs as of Connection.call."""
+    return str((await _machine(connection, "Version", **kwargs)).version.tag)
 
 
 async def machine_status(connection: Connection) -> MachineStatus:

@@ -50,7 +50,9 @@ class Script:
         """Stands in for urllib3.PoolManager.request."""
         parts = urlsplit(url)
         body = json.loads(kwargs["body"]) if kwargs.get("body") else None
-        seen = (method, parts.path, dict(parse_qsl(parts.query)), body)
+        # Older clients leave a GET's query to urllib3.
+        query = {**dict(parse_qsl(parts.query)), **{key: str(value) for key, value in dict(kwargs.get("fields") or {}).items()}}
+        seen = (method, parts.path, query, body)
         candidates = self.left[:1] if self.ordered else self.left
         for expect in candidates:
             if seen == (expect.method, expect.path, expect.query, expect.body):

@@ -38,6 +38,7 @@ def delete(name: str, uid: str, status: int = 200) -> Expect:
         (Wanted("w3", "10.0.0.8", "i-3"), ["w3"]),
         (Wanted("w3", "10.0.0.3", "i-4"), []),
         (Wanted("w", ""), []),
+        (Wanted("odd", hostname="w2.example.com"), ["w2.example.com"]),
         (Wanted("w4", "10.0.0.4"), ["w4"]),
         (Wanted("w1", new=True), []),
     ],

@@ -1,0 +1,54 @@
+# Every target makes its own environment first; VENV points it elsewhere.
+PYTHON ?= python3
+VENV ?= $(CURDIR)/.venv
+BIN := $(VENV)/bin
+OLDEST ?= $(CURDIR)/.venv-oldest
+PYTEST := $(BIN)/python -m pytest
+
+export ANSIBLE_LOCALHOST_WARNING = False
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo sandbox test quick lint oldest conformance clean
+
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# One marker file per environment: remade when the requirements it was made from change.
+$(VENV)/.made: requirements.txt requirements-dev.txt constraints.txt
+	$(PYTHON) tests/make_environment.py $(VENV) -r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/.made-lint: $(VENV)/.made requirements-lint.txt
+	$(PYTHON) tests/make_environment.py $(VENV) -r requirements-lint.txt -c constraints.txt
+	@touch $@
+
+$(OLDEST)/.made: requirements.txt requirements-dev.txt requirements-oldest.txt
+	$(PYTHON) tests/make_environment.py $(OLDEST) -r requirements-oldest.txt
+	@touch $@
+
+setup: $(VENV)/.made ## make the environment in .venv
+
+demo: setup ## add and delete nodes on a local cloud, as a newcomer would
+	$(BIN)/python -m tests.demo
+
+sandbox: setup ## run the local cloud in the foreground; prints the exports to use it
+	@$(BIN)/python -m tests.sandbox
+
+test: setup ## unit and integration tests
+	$(PYTEST) -n 2 --dist loadgroup
+
+quick: setup ## what to run between edits: unit tests
+	$(PYTEST) -n 2 tests/unit -m "not slow" -q
+
+lint: $(VENV)/.made-lint ## sanity, ansible-lint, ruff, mypy, yamllint, docs
+	tests/lint
+
+oldest: $(OLDEST)/.made ## unit tests and one create and delete on the oldest supported ansible-core
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" tests/unit/plugins tests/integration/test_oldest.py
+
+conformance: setup ## Talos' own Go libraries against the simulator and the client (needs Go)
+	tests/conformance/run
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""EC2, one function per call: retry, pagination and error text, nothing else."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
+from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
+
+from .errors import Ec2ErrorHandler, KmsErrorHandler, throttled
+
+Client = t.Any
+Item = dict[str, t.Any]
+
+# EC2 takes at most 200 values in one filter.
+FILTER_VALUES = 200
+
+
+def chunks(values: t.Sequence[str], size: int) -> t.Iterator[list[str]]:
+    """The values in lists of at most size."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])
+
+
+@Ec2ErrorHandler.common_error_handler("describe instances")
+@throttled
+def _describe_instances(ec2: Client, filters: dict[str, t.Any]) -> list[Item]:
+    pages = ec2.get_paginator("describe_instances").paginate(Filters=ansible_dict_to_boto3_filter_list(filters))
+    return [instance for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
+
+
+def describe_instances(ec2: Client, key: str, values: t.Sequence[str], states: t.Sequence[str] = ()) -> list[Item]:
+    """Instances whose filter key has one of the values, in one of the states (none given: any, terminated ones too).
+
+    A filter and not InstanceIds: an instance that EC2 does not show yet is then missing instead of an error.
+    """
+    extra = {"instance-state-name": list(states)} if states else {}
+    return [item for chunk in chunks(values, FILTER_VALUES) for item in _describe_instances(ec2, {key: chunk, **extra})]
+
+
+@Ec2ErrorHandler.list_error_handler("describe the status of instances", [])
+@throttled
+def describe_instance_status(ec2: Client, instance_ids: list[str]) -> list[Item]:
+    """Status checks of running instances; nothing when one of them is not there."""
+    return ec2.describe_instance_status(InstanceIds=instance_ids)["InstanceStatuses"]
+
+
+@Ec2ErrorHandler.list_error_handler("read the termination protection of an instance", False)
+@throttled
+def termination_protected(ec2: Client, instance_id: str) -> bool:
+    """Whether the instance refuses to be terminated (DescribeInstances does not say)."""
+    answer = ec2.describe_instance_attribute(InstanceId=instance_id, Attribute="disableApiTermination")
+    return bool(answer.get("DisableApiTermination", {}).get("Value"))
+
+
+@Ec2ErrorHandler.common_error_handler("launch an instance")
+@throttled
+def run_instances(ec2: Client, request: dict[str, t.Any]) -> Item:
+    """Launch one instance and return it as EC2 described it."""
+    return ec2.run_instances(MinCount=1, MaxCount=1, **request)["Instances"][0]
+
+
+@Ec2ErrorHandler.common_error_handler("check a launch without launching")
+@throttled
+def dry_run_instances(ec2: Client, request: dict[str, t.Any]) -> None:
+    """Always raises: code DryRunOperation when the launch would have been allowed."""
+    ec2.run_instances(MinCount=1, MaxCount=1, DryRun=True, **request)
+
+
+@Ec2ErrorHandler.common_error_handler("terminate instances")
+@throttled
+def terminate_instances(ec2: Client, instance_ids: list[str]) -> None:
+    """Terminate instances; those terminated already are no error."""
+    ec2.terminate_instances(InstanceIds=instance_ids)
+
+
+@Ec2ErrorHandler.deletion_error_handler("terminate an instance")
+@throttled
+def terminate_if_there(ec2: Client, instance_id: str) -> bool:
+    """Terminate an instance; False when it does not exist any more."""
+    ec2.terminate_instances(InstanceIds=[instance_id])
+    return True
+
+
+@Ec2ErrorHandler.common_error_handler("tag an instance")
+@throttled
+def create_tags(ec2: Client, resource_ids: list[str], tags: dict[str, str]) -> None:
+    """Add or replace these tags."""
+    ec2.create_tags(Resources=resource_ids, Tags=ansible_dict_to_boto3_tag_list(tags))
+
+
+@Ec2ErrorHandler.common_error_handler("remove a tag from instances")
+@throttled
+def delete_tag(ec2: Client, resource_ids: list[str], key: str) -> None:
+    """Remove a tag whatever its value; where it is missing nothing happens."""
+    ec2.delete_tags(Resources=resource_ids, Tags=[{"Key": key}])
+
+
+@Ec2ErrorHandler.common_error_handler("describe security groups")
+@throttled
+def describe_security_groups(ec2: Client, filters: dict[str, t.Any]) -> list[Item]:
+    """Security groups that pass the filters."""
+    pages = ec2.get_paginator("describe_security_groups").paginate(Filters=ansible_dict_to_boto3_filter_list(filters))
+    return [group for page in pages for group in page["SecurityGroups"]]
+
+
+@Ec2ErrorHandler.list_error_handler("describe the image", [])
+@throttled
+def describe_images(ec2: Client, image_id: str) -> list[Item]:
+    """The image, or nothing when there is none that this account may see."""
+    return ec2.describe_images(ImageIds=[image_id])["Images"]
+
+
+@Ec2ErrorHandler.common_error_handler("describe subnets")
+@throttled
+def describe_subnets(ec2: Client, subnet_ids: list[str]) -> list[Item]:
+    """Those of the subnets that exist."""
+    return ec2.describe_subnets(Filters=ansible_dict_to_boto3_filter_list({"subnet-id": subnet_ids}))["Subnets"]
+
+
+@Ec2ErrorHandler.common_error_handler("describe instance types")
+@throttled
+def describe_instance_types(ec2: Client, instance_type: str) -> list[Item]:
+    """The instance type, or nothing when there is none of that name in the region."""
+    return ec2.describe_instance_types(Filters=ansible_dict_to_boto3_filter_list({"instance-type": instance_type}))["InstanceTypes"]
+
+
+@Ec2ErrorHandler.common_error_handler("describe where an instance type is offered")
+@throttled
+def offering_zones(ec2: Client, instance_type: str) -> set[str]:
+    """The zones that offer the instance type."""
+    filters = ansible_dict_to_boto3_filter_list({"instance-type": instance_type})
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(LocationType="availability-zone", Filters=filters)
+    return {offering["Location"] for page in pages for offering in page["InstanceTypeOfferings"]}
+
+
+@Ec2ErrorHandler.common_error_handler("describe placement groups")
+@throttled
+def describe_placement_groups(ec2: Client, name: str) -> list[Item]:
+    """The placement group, or nothing."""
+    return ec2.describe_placement_groups(Filters=ansible_dict_to_boto3_filter_list({"group-name": name}))["PlacementGroups"]
+
+
+@KmsErrorHandler.common_error_handler("describe the KMS key")
+@throttled
+def describe_key(kms: Client, key_id: str) -> Item:
+    """A KMS key by id, ARN or alias."""
+    return kms.describe_key(KeyId=key_id)["KeyMetadata"]

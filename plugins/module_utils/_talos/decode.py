@@ -1,0 +1,144 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Strict decoding: nodes to typed values, by the field table.
+
+Values: structs and maps are dicts (an absent or null field has no entry), lists are lists, certificates {"crt", "key"} dicts in base64, untyped
+data plain Python; scalars as scalars.parse() says. Problems are collected, each naming path and line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import scalars
+from .table import Field
+from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
+
+
+@dataclasses.dataclass
+class Decoder:
+    """Decodes one text for one Talos release (minor), collecting problems."""
+
+    minor: int
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+    def problem(self, node: Node, path: str, text: str) -> None:
+        """Remember one problem."""
+        self.problems.append(f"line {node.line}: {path or 'document'}: {text}")
+
+    def value(self, node: Node, field: Field, path: str) -> t.Any:
+        """A node as a field's value; None for null or what could not be decoded."""
+        if isinstance(node, Scalar) and node.is_null:
+            return None
+        method = getattr(self, "_" + field.kind.partition(":")[0], self._scalar)
+        return method(node, field, path)
+
+    def _scalar(self, node: Node, field: Field, path: str) -> t.Any:
+        if not isinstance(node, Scalar):
+            self.problem(node, path, f"must be a single value, not a {_shape(node)}")
+            return None
+        try:
+            return scalars.parse(node, field.kind)
+        except ConfigError as error:
+            self.problem(node, path, str(error))
+            return None
+
+    def _struct(self, node: Node, field: Field, path: str) -> dict[str, t.Any] | None:
+        if not isinstance(node, Mapping):
+            self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
+            return None
+        result: dict[str, t.Any] = {}
+        for key, child_node in node.pairs:
+            child = field.fields.get(key.text)
+            below = f"{path}.{shown_key(key.text)}" if path else shown_key(key.text)
+            if child is None or child.since > self.minor:
+                hint = f" (first in Talos 1.{child.since})" if child else ""
+                self.problem(key, below, f"unknown key{hint}")
+                continue
+            value = self.value(child_node, child, below)
+            if value is not None:
+                result[key.text] = value
+        return result
+
+    def _list(self, node: Node, field: Field, path: str) -> list[t.Any] | None:
+        if not isinstance(node, Sequence):
+            self.problem(node, path, f"must be a list, not a {_shape(node)}")
+            return None
+        item = _item(field)
+        values = [self.value(entry, item, f"{path}[{index}]") for index, entry in enumerate(node.items)]
+        keep_null = item.pointer or item.kind in ("unstructured", "list", "map")
+        return values if keep_null else [value for value in values if value is not None]
+
+    def _map(self, node: Node, field: Field, path: str) -> dict[str, t.Any] | None:
+        if not isinstance(node, Mapping):
+            self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
+            return None
+        item = _item(field)
+        values = {key.text: self.value(entry, item, f"{path}[{shown_key(key.text)}]") for key, entry in node.pairs}
+        return {key: zero(item) if value is None else value for key, value in values.items()}
+
+    def _arg(self, node: Node, field: Field, path: str) -> str | list[str] | None:
+        if isinstance(node, Sequence) and self.minor >= 13 and all(isinstance(entry, Scalar) for entry in node.items):
+            return [entry.text for entry in node.items if isinstance(entry, Scalar) and not entry.is_null]
+        if isinstance(node, Scalar):
+            return node.text
+        self.problem(node, path, "must be a string or a list of strings" if self.minor >= 13 else "must be a string")
+        return None
+
+    def _x509(self, node: Node, field: Field, path: str) -> dict[str, str] | None:
+        parts = field.kind.partition(":")[2].split(",")
+        if not isinstance(node, Mapping):
+            self.problem(node, path, f"must be a mapping with {' and '.join(parts)}, not a {_shape(node)}")
+            return None
+        result = dict.fromkeys(parts, "")
+        for key, entry in node.pairs:
+            if key.text not in parts:
+                self.problem(key, f"{path}.{shown_key(key.text)}", "unknown key")
+                continue
+            result[key.text] = self.value(entry, BASE64, f"{path}.{key.text}") or ""
+        return result
+
+    def _unstructured(self, node: Node, field: Field, path: str) -> dict[str, t.Any] | None:
+        if not isinstance(node, Mapping):
+            self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
+            return None
+        return t.cast("dict[str, t.Any]", untyped(node))
+
+
+BASE64 = Field("", "", "bytes", False, "take", 5)
+
+
+def _item(field: Field) -> Field:
+    assert field.item is not None, field.path
+    return field.item
+
+
+def _shape(node: Node) -> str:
+    return {Mapping: "mapping", Sequence: "list", Scalar: "single value"}[type(node)]
+
+
+def zero(field: Field) -> t.Any:
+    """A map value that was written as null: the type's zero (None for pointers and structs)."""
+    return {"string": "", "arg": "", "bool": False}.get(field.kind)
+
+
+def untyped(node: Node) -> t.Any:
+    """Untyped data: dicts, lists and scalars as YAML 1.2 reads them; merge keys (<<) are followed."""
+    if isinstance(node, Scalar):
+        return scalars.resolve(node)
+    if isinstance(node, Sequence):
+        return [untyped(item) for item in node.items]
+    result: dict[str, t.Any] = {}
+    for key, value in node.pairs:
+        if key.text == "<<" and key.plain:
+            merged = untyped(value)
+            for source in merged if isinstance(merged, list) else [merged]:
+                result = {**source, **result} if isinstance(source, dict) else result
+        else:
+            result[key.text] = untyped(value)
+    return result

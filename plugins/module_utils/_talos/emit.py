@@ -1,0 +1,280 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Decoded configs to YAML in the layout of Talos' own encoder: fields in table order, maps in natural order, four-column steps."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import typing as t
+
+from . import scalars
+from .decode import BASE64
+from .documents import Config
+from .scalars import OLD_BOOLS, Plain, Timestamp
+from .table import Field
+
+# ---- decoded values to what is printed ------------------------------------------------------------------------------------------------
+
+
+def tree(value: t.Any, field: Field) -> t.Any:
+    """A decoded value as ordered plain data: dicts, lists, str, Plain, bool, int, float, None."""
+    if value is None:
+        return None
+    if field.kind == "struct":
+        return _struct_tree(value, field)
+    if field.kind == "list":
+        item = t.cast(Field, field.item)
+        return [tree(entry, item) for entry in value]
+    if field.kind == "map":
+        item = t.cast(Field, field.item)
+        return {key: tree(value[key], item) for key in sorted(value, key=natural)}
+    if field.kind == "unstructured":
+        return untyped_tree(value)
+    if field.kind == "arg":
+        return value if value != "" else None
+    if field.kind.startswith("x509"):
+        return {part: scalars.format_(text, BASE64.kind) for part, text in value.items()}
+    return scalars.format_(value, field.kind)
+
+
+def _struct_tree(value: dict[str, t.Any], field: Field) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {}
+    for name, child in field.fields.items():
+        entry = value.get(name)
+        if not is_blank(entry, child):
+            result[name] = tree(entry, child)
+        elif child.always_printed:
+            result[name] = blank(child)
+    return result
+
+
+def is_blank(value: t.Any, field: Field) -> bool:
+    """Whether Go's encoder sees a zero value: absent, or by value and empty."""
+    if value is None:
+        return True
+    if field.pointer:
+        return False
+    if field.kind == "struct":
+        return all(is_blank(entry, field.fields[name]) for name, entry in value.items())
+    if field.kind.startswith("enum:"):
+        return not value or value == scalars.zero_word(field.kind)
+    return not value
+
+
+BLANKS: dict[str, t.Any] = {"list": [], "map": {}, "unstructured": {}, "bool": False, "duration": "0s", "filemode": Plain("0o0")}
+
+
+def blank(field: Field) -> t.Any:
+    """What is printed for an unset field that is always printed."""
+    if field.pointer:
+        return None
+    if field.kind == "struct":
+        return _struct_tree({}, field)
+    if field.kind.startswith("enum:"):
+        return scalars.zero_word(field.kind)
+    if field.kind in scalars.INT_RANGES and field.kind != "filemode":
+        return 0
+    return BLANKS.get(field.kind, "")
+
+
+def untyped_tree(value: t.Any) -> t.Any:
+    """Untyped data with its keys in natural order."""
+    if isinstance(value, dict):
+        return {key: untyped_tree(value[key]) for key in sorted(value, key=natural)}
+    if isinstance(value, list):
+        return [untyped_tree(item) for item in value]
+    return value
+
+
+# ---- natural order ------------------------------------------------------------------------------------------------------------------
+
+
+def _number(text: str, start: int, prefix: int) -> tuple[int, int]:
+    end = start
+    while end < len(text) and text[end].isdigit():
+        end += 1
+    return (int(str(prefix) + text[start:end]) if end > start else prefix), end
+
+
+def _compare(left: str, right: str) -> int:
+    """go-yaml's key order: letters by code point, runs of digits by number, letters after other signs."""
+    index = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), None)
+    if index is None:
+        return len(left) - len(right)
+    a, b = left[index], right[index]
+    if a.isalpha() and b.isalpha():
+        return -1 if a < b else 1
+    if a.isalpha() or b.isalpha():
+        after_digit = index > 0 and left[index - 1].isdigit()
+        return -1 if (a.isalpha() if after_digit else b.isalpha()) else 1
+    prefix = 0
+    if "0" in (a, b):
+        digits = re.search(r"\d*$", left[:index])
+        prefix = 1 if digits and digits[0].strip("0") else 0
+    first, first_end = _number(left, index, prefix)
+    second, second_end = _number(right, index, prefix)
+    for x, y in ((first, second), (first_end, second_end), (ord(a), ord(b))):
+        if x != y:
+            return -1 if x < y else 1
+    return 0
+
+
+natural = functools.cmp_to_key(_compare)
+
+
+# ---- printing -----------------------------------------------------------------------------------------------------------------------
+
+SIMPLE = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+=-]*(?:[: ][A-Za-z0-9_./@+=-]+)*")
+WORDS = frozenset({*OLD_BOOLS, *scalars.BOOLS, "null", "Null", "NULL", "~", "=", "<<"})
+BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+NOT_FIRST = frozenset("#,[]{}&*!|>'\"%@`")
+UNPRINTABLE = re.compile("[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+@functools.lru_cache(maxsize=4096)
+def scalar(text: str) -> str:
+    """A one-line string as YAML: plain where it stays a string, else quoted."""
+    if SIMPLE.fullmatch(text) and text not in WORDS:
+        return text
+    if UNPRINTABLE.search(text) or "\n" in text:
+        return _double(text)
+    if not text or text in WORDS or BASE60.fullmatch(text) or not _is_string(text):
+        return _double(text)
+    return text if _plain_allowed(text) else "'" + text.replace("'", "''") + "'"
+
+
+def _is_string(text: str) -> bool:
+    value = scalars.resolve_plain(text)
+    return isinstance(value, str) and not isinstance(value, Timestamp)
+
+
+def _plain_allowed(text: str) -> bool:
+    if text[0] in NOT_FIRST or text != text.strip(" ") or text.startswith(("---", "...")):
+        return False
+    if text[0] in "-?:" and (len(text) == 1 or text[1] == " "):
+        return False
+    return ": " not in text and " #" not in text and not text.endswith(":")
+
+
+ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0", "\x1b": "\\e", "\a": "\\a", "\b": "\\b"}
+ESCAPES |= {"\v": "\\v", "\f": "\\f", "\x85": "\\N", "\xa0": "\\_", "\u2028": "\\L", "\u2029": "\\P"}
+
+
+def _double(text: str) -> str:
+    return '"' + "".join(_escape(char) for char in text) + '"'
+
+
+def _escape(char: str) -> str:
+    if char in ESCAPES:
+        return ESCAPES[char]
+    if not UNPRINTABLE.match(char):
+        return char
+    code = ord(char)
+    return f"\\x{code:02X}" if code < 256 else f"\\u{code:04X}" if code < 65536 else f"\\U{code:08X}"
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    if math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    digits = repr(value)
+    if "e" in digits:
+        mantissa, _e, exponent = digits.partition("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+    if value.is_integer() and abs(value) >= 1e21:
+        return f"{value:g}"
+    return digits.removesuffix(".0")
+
+
+def inline(value: t.Any) -> str:
+    """A scalar or empty collection on one line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (Plain, Timestamp)):
+        return str.__str__(value)
+    if isinstance(value, str):
+        return scalar(value)
+    if isinstance(value, float):
+        return _float(value)
+    return str(value) if isinstance(value, int) else "[]" if isinstance(value, list) else "{}"
+
+
+def _literal_allowed(text: str) -> bool:
+    return "\n" in text and not UNPRINTABLE.search(text.replace("\t", " ")) and " \n" not in text and not text.endswith(" ") and text.strip("\n") != ""
+
+
+class _Printer:
+    """Prints one document; step is the indentation width. Lists under keys are indented like everything else."""
+
+    def __init__(self, step: int = 4) -> None:
+        self.step = step
+        self.lines: list[str] = []
+
+    def below(self, column: int) -> int:
+        return self.step * ((column + self.step) // self.step)
+
+    def mapping(self, value: dict[str, t.Any], column: int, lead: str = "") -> None:
+        """A block mapping at column; lead replaces the first line's indentation ("- " of a list item)."""
+        for key, entry in value.items():
+            start = lead or " " * column
+            self.entry(f"{start}{scalar(key)}:", entry, column)
+            lead = ""
+
+    def entry(self, start: str, value: t.Any, column: int) -> None:
+        if isinstance(value, dict) and value:
+            self.lines.append(start)
+            self.mapping(value, self.below(column))
+        elif isinstance(value, list) and value:
+            self.lines.append(start)
+            self.sequence(value, self.below(column))
+        elif type(value) is str and _literal_allowed(value):
+            self.literal(f"{start} ", value, self.below(column))
+        else:
+            self.lines.append(f"{start} {inline(value)}")
+
+    def sequence(self, value: list[t.Any], column: int, lead: str = "") -> None:
+        for item in value:
+            start = (lead or " " * column) + "- "
+            if isinstance(item, dict) and item:
+                self.mapping(item, column + 2, start)
+            elif isinstance(item, list) and item:
+                self.sequence(item, column + 2, start)
+            elif type(item) is str and _literal_allowed(item):
+                self.literal(start, item, column + 2)
+            else:
+                self.lines.append(start + inline(item))
+            lead = ""
+
+    def literal(self, start: str, text: str, column: int) -> None:
+        chomp = "" if not text.endswith("\n") else "+" if text.endswith("\n\n") else None
+        mark = "-" if chomp == "" else chomp or ""
+        hint = str(self.step) if text[0] in " \n" else ""
+        self.lines.append(f"{start}|{hint}{mark}")
+        body = text[:-1] if text.endswith("\n") else text
+        self.lines.extend(" " * column + line if line else "" for line in body.split("\n"))
+
+
+def text(value: t.Any, step: int = 4) -> str:
+    """Plain data as one YAML document."""
+    printer = _Printer(step)
+    if isinstance(value, dict) and value:
+        printer.mapping(value, 0)
+    elif isinstance(value, list) and value:
+        printer.sequence(value, 0)
+    else:
+        printer.lines.append(inline(value))
+    return "\n".join(printer.lines) + "\n"
+
+
+def config(value: Config) -> str:
+    """A config as Talos prints it after a strategic merge."""
+    return "---\n".join(text(tree(document.value, document.kind.root)) for document in value.documents)

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Who answers at a node's address: which mode it is in, and whether it is the machine whose console we read."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from . import tls
+from .transport import TalosError, server_certificate
+
+_FINGERPRINT = "([A-Za-z0-9+/]{43}=)"
+# What Talos prints in maintenance mode: a log line with fields as JSON, and a command line to copy. All versions print both.
+_CONSOLE = re.compile(rf"""server\ certificate\ issued.*?"fingerprint":\s*"{_FINGERPRINT}"|--cert-fingerprint\s+'?{_FINGERPRINT}""", re.VERBOSE)
+
+MAINTENANCE = "maintenance"
+SECURE = "secure"
+FOREIGN = "foreign"
+MISNAMED = "misnamed"
+SILENT = "silent"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sighting:
+    """What a look at a node showed.
+
+    mode: maintenance (certificate in fingerprint), secure (this cluster's CA vouches for it), foreign (neither), misnamed (this cluster's CA,
+    but the certificate does not name the address), silent (nobody answers). detail says it in words.
+    """
+
+    mode: str
+    detail: str
+    fingerprint: str = ""
+
+
+def newest_fingerprint(console: str) -> str | None:
+    """The fingerprint of the latest certificate that a node's console tells of; the key changes with each (every 12 h, on address changes)."""
+    found = None
+    for match in _CONSOLE.finditer(console):
+        found = match.group(1) or match.group(2)
+    return found
+
+
+async def look(address: str, ca: str) -> Sighting:
+    """Look at the Talos API of an address by TLS handshakes alone: nothing is sent to whoever answers. ca: PEM of the cluster's Talos CA."""
+    try:
+        der = await server_certificate(address, tls.unverified_context())
+    except TalosError as error:
+        return Sighting(SILENT, f"the Talos API does not answer ({error})")
+    if tls.common_name(der) == tls.MAINTENANCE_NAME:
+        return Sighting(MAINTENANCE, "in maintenance mode", tls.fingerprint(der))
+    try:
+        await server_certificate(address, tls.verified_context(ca))
+    except TalosError as error:
+        if error.code == "WRONG_ADDRESS":
+            return Sighting(MISNAMED, f"the node's certificate does not name {address} (machine.certSANs adds addresses)")
+        if error.code == "UNTRUSTED":
+            return Sighting(FOREIGN, "its certificate is not of this cluster's Talos CA")
+        return Sighting(SILENT, f"the Talos API stopped answering ({error})")
+    return Sighting(SECURE, "configured")

@@ -1,0 +1,221 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Strategic merge: Talos' rules over decoded values, chosen by the field table.
+
+Nothing is changed in place: results share what did not change with the base, so one base serves many nodes.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import urlsplit, urlunsplit
+
+from .table import Field
+from .yamltext import ConfigError, shown_key
+
+Rule = t.Callable[[t.Any, t.Any, Field, "Merger", str], t.Any]
+
+
+class Merger:
+    """Merges for one Talos release (minor)."""
+
+    def __init__(self, minor: int) -> None:
+        self.minor = minor
+
+    def struct(self, left: dict[str, t.Any], right: dict[str, t.Any], field: Field, path: str) -> dict[str, t.Any]:
+        """Two structs of the same field."""
+        result = dict(left)
+        for name in dict.fromkeys((*right, *field.clearing)):
+            child = field.fields[name]
+            value = self.value(left.get(name), right.get(name), child, f"{path}.{name}" if path else name)
+            if value is None:
+                result.pop(name, None)
+            else:
+                result[name] = value
+        return result
+
+    def value(self, left: t.Any, right: t.Any, field: Field, path: str) -> t.Any:
+        """Two values of one field; None is absent. Only what clears acts on an absent right side."""
+        if right is None and not field.clears:
+            return left
+        return RULES[field.merge](left, right, field, self, path)
+
+
+def _nonzero(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    if left is not None and is_zero(right, field):
+        return left
+    return right
+
+
+def is_zero(value: t.Any, field: Field) -> bool:
+    """Whether a scalar by value is Go's zero (and so cannot overwrite)."""
+    if field.kind.startswith("enum:"):
+        return bool(value == _zero_word(field.kind)) or value == ""
+    return value in ("", 0) and value is not False
+
+
+def _zero_word(kind: str) -> str:
+    from .scalars import zero_word
+
+    return zero_word(kind)
+
+
+def _present(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """Optional scalars: up to 1.11 only false, not 0 or "", overwrote."""
+    if left is not None and merger.minor <= 11 and right is not False and is_zero(right, field):
+        return left
+    return right
+
+
+def _take(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    return right
+
+
+def _deep(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    if field.kind == "unstructured":
+        return untyped(left, right, path)
+    if left is None and (field.pointer or not field.clears):
+        return right
+    return merger.struct(left or {}, right or {}, field, path)
+
+
+def _append(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    return [*left, *right] if left else right
+
+
+def _keys(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    result = dict(left or {})
+    item = t.cast(Field, field.item)
+    for key, value in right.items():
+        known = result.get(key)
+        result[key] = value if known is None else merger.value(known, value, item, f"{path}[{shown_key(key)}]")
+    return result
+
+
+def _args(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """Arguments: each key overwrites; up to 1.12 they were strings, of which "" does not overwrite."""
+    if merger.minor >= 13:
+        return {**(left or {}), **right}
+    return {**(left or {}), **{key: value for key, value in right.items() if value or key not in (left or {})}}
+
+
+def _url(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """URLs merge part by part: only the parts that the right side has overwrite."""
+    if not left or not right:
+        return right or left
+    old, new = _url_parts(left), _url_parts(right)
+    if "@" in old.netloc and "@" in new.netloc:
+        raise ConfigError(f"{path}: two URLs with user names cannot be merged; delete the old one first ($patch: delete)")
+    user = (old.netloc.rpartition("@")[0] or new.netloc.rpartition("@")[0]) if "@" in old.netloc + new.netloc else ""
+    host = new.netloc.rpartition("@")[2] or old.netloc.rpartition("@")[2]
+    netloc = f"{user}@{host}" if user else host
+    return urlunsplit((new.scheme or old.scheme, netloc, new.path or old.path, new.query or old.query, new.fragment or old.fragment))
+
+
+def _url_parts(text: str) -> t.Any:
+    return urlsplit(text)
+
+
+def _slots(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """A size has a slot for bytes and one for percent; each side keeps its own. 1.8 could not merge them at all."""
+    if left and right and merger.minor <= 8:
+        raise ConfigError(f"{path}: merge not possible when both sides set it; delete the old one first ($patch: delete)")
+    return {**(left or {}), **right}
+
+
+def _always(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    if left and right and merger.minor <= 8 and field.kind == "bytesize":
+        raise ConfigError(f"{path}: merge not possible when both sides set it; delete the old one first ($patch: delete)")
+    return right
+
+
+def _error(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    if left is not None:
+        raise ConfigError(f"{path}: merge not possible when both sides set it; delete the old one first ($patch: delete)")
+    return right
+
+
+# ---- lists whose items have keys --------------------------------------------------------------------------------------------------
+
+
+def _same_device(left: dict[str, t.Any], right: dict[str, t.Any]) -> bool:
+    if right.get("interface"):
+        return bool(left.get("interface") == right["interface"])
+    selector = right.get("deviceSelector")
+    # Two selectors that set physical never match: Talos compares the pointers.
+    return selector is not None and "physical" not in selector and left.get("deviceSelector") == selector
+
+
+def _same(key: str, default: t.Any) -> t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool]:
+    return lambda left, right: left.get(key, default) == right.get(key, default)
+
+
+def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool], replace: bool = False) -> Rule:
+    """A rule for lists whose items are merged (or replaced) when they match, else appended."""
+
+    def rule(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+        if left is None:
+            left = []
+        result = list(left)
+        item = t.cast(Field, field.item)
+        for entry in right:
+            index = next((i for i, known in enumerate(result) if known is not None and entry is not None and match(known, entry)), None)
+            if index is None:
+                result.append(entry)
+            else:
+                result[index] = entry if replace else merger.struct(result[index], entry, item, f"{path}[{index}]")
+        return result
+
+    return rule
+
+
+RULES: dict[str, Rule] = {
+    "nonzero": _nonzero,
+    "present": _present,
+    "deep": _deep,
+    "append": _append,
+    "replace": _take,
+    "keys": _keys,
+    "args": _args,
+    "url": _url,
+    "pair": _take,
+    "take": _take,
+    "always": _always,
+    "slots": _slots,
+    "error": _error,
+    "by-device": _by(_same_device),
+    "by-vlan": _by(_same("vlanId", 0)),
+    "by-name": _by(_same("name", "")),
+    "by-mountpath": _by(_same("mountPath", "")),
+    "by-image": _by(_same("image", ""), replace=True),
+}
+
+
+# ---- untyped data -----------------------------------------------------------------------------------------------------------------
+
+
+def untyped(left: t.Any, right: t.Any, path: str) -> t.Any:
+    """Untyped data: maps merge, lists append, zero scalars keep, booleans overwrite; types must be the same."""
+    if left is None:
+        return right
+    if right is None:
+        raise ConfigError(f"{path}: null cannot be merged over a value; delete the key with $patch: delete")
+    if type(left) is not type(right):
+        raise ConfigError(f"{path}: merge type mismatch left {_word(left)} right {_word(right)}")
+    if isinstance(left, dict):
+        result = dict(left)
+        for key, value in right.items():
+            result[key] = untyped(result[key], value, f"{path}.{shown_key(key)}") if result.get(key) is not None else value
+        return result
+    if isinstance(left, list):
+        return [*left, *right]
+    return right if right or isinstance(right, bool) else left
+
+
+def _word(value: t.Any) -> str:
+    words = {dict: "map", list: "list", str: "string", bool: "bool", int: "int", float: "float64"}
+    return words.get(type(value), "time")

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to the collection and may change without notice.
+
+"""Patches: which of the two kinds a text is, and how a config takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import deletes, emit, jsonpatch, table
+from .deletes import Delete
+from .documents import Config, Document, check, decode, legacy_first, load
+from .merge import Merger
+from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, documents
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategic:
+    """A strategic merge patch: deletes and documents in the order they apply."""
+
+    steps: tuple[Delete | Document, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class JsonPatch:
+    """An RFC 6902 patch."""
+
+    operations: tuple[jsonpatch.Operation, ...]
+
+
+Patch = Strategic | JsonPatch
+
+
+def load_patch(text: str, minor: int) -> Patch:
+    """One patch from its text. Raises ConfigError if it is neither kind; a mapping reports the errors of a strategic merge patch."""
+    return from_nodes(documents(text), minor)
+
+
+def load_patches(text: str, minor: int) -> list[Patch]:
+    """The patches of an option: one patch, or a list of patches (texts or mappings). Blank text is none."""
+    nodes = [node for node in documents(text) if not (isinstance(node, Scalar) and node.is_null)]
+    if len(nodes) == 1 and isinstance(nodes[0], Sequence) and not _is_operations(nodes[0]):
+        return [patch for item in nodes[0].items for patch in _listed(item, minor)]
+    return [from_nodes(nodes, minor)] if nodes else []
+
+
+def _is_operations(node: Sequence) -> bool:
+    return any(isinstance(item, Mapping) and item.get("op") is not None for item in node.items) or not node.items
+
+
+def _listed(item: Node, minor: int) -> list[Patch]:
+    if isinstance(item, Scalar):
+        return load_patches(item.text, minor) if not item.is_null else []
+    return [from_nodes([item], minor)]
+
+
+def from_nodes(nodes: t.Sequence[Node], minor: int) -> Patch:
+    """One patch from the YAML documents of its text."""
+    nodes = [node for node in nodes if not (isinstance(node, Scalar) and node.is_null)]
+    if not nodes:
+        return JsonPatch(())
+    if len(nodes) == 1 and isinstance(nodes[0], Sequence):
+        return JsonPatch(tuple(jsonpatch.operations(nodes[0])))
+    return _strategic(nodes, minor)
+
+
+def _strategic(nodes: t.Sequence[Node], minor: int) -> Strategic:
+    steps: list[Delete | Document] = []
+    problems: list[str] = []
+    for node in nodes:
+        try:
+            found, rest = deletes.extract(node) if minor >= deletes.FIRST_MINOR else ([], node)
+            steps.extend(found)
+            document = decode(rest, minor) if rest is not None else None
+        except ConfigError as error:
+            problems.append(str(error))
+            continue
+        if document is not None:
+            steps.append(document)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    if minor <= 13:
+        check([step for step in steps if isinstance(step, Document)])
+    return Strategic(tuple(sorted(steps, key=lambda step: _rank(step, minor))))
+
+
+def _rank(step: Delete | Document, minor: int) -> int:
+    """Deletes in the legacy document come first; up to 1.13 the legacy document itself was next."""
+    if isinstance(step, Delete):
+        return 0 if step.kind == table.LEGACY else 2
+    return 1 if step.kind.kind == table.LEGACY and minor <= 13 else 2
+
+
+class Patched:
+    """A config on its way through patches, decoded or as text, whichever the last patch left; the other is made when asked for."""
+
+    def __init__(self, minor: int, text: str | None = None, config: Config | None = None) -> None:
+        self.minor = minor
+        self._text = text
+        self._config = config
+
+    def config(self) -> Config:
+        """The decoded config; raises ConfigError if the text is not one."""
+        if self._config is None:
+            self._config = load(t.cast(str, self._text), self.minor)
+        return self._config
+
+    def text(self) -> str:
+        """The config's text, as Talos prints it after a patch of the kind applied last."""
+        if self._text is None:
+            self._text = emit.config(t.cast(Config, self._config))
+        return self._text
+
+    def apply(self, patch: Patch) -> Patched:
+        """The config with one more patch."""
+        if isinstance(patch, JsonPatch):
+            return Patched(self.minor, text=_apply_json(self.text(), patch))
+        return Patched(self.minor, config=_apply_strategic(self.config(), patch, self.minor))
+
+
+def apply_all(start: Patched, patches: t.Iterable[Patch]) -> Patched:
+    """Patches in the order given."""
+    for patch in patches:
+        start = start.apply(patch)
+    return start
+
+
+def _apply_json(text: str, patch: JsonPatch) -> str:
+    nodes = documents(text)
+    if len(nodes) != 1:
+        raise ConfigError("JSON6902 patches are not supported for multi-document machine configuration; use a strategic merge patch")
+    try:
+        data = jsonpatch.apply(jsonpatch.read(nodes[0]), patch.operations)
+    except ConfigError as error:
+        raise ConfigError(f"failure applying rfc6902 patches to talos machine config: {error}") from None
+    return emit.text(_sorted(data), step=2)
+
+
+def _sorted(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
+    found = list(config.documents)
+    known = {document.identity: index for index, document in enumerate(found)}
+    gone: set[int] = set()
+    merger = Merger(minor)
+    for step in patch.steps:
+        index = known.get(step.identity)
+        if isinstance(step, Document):
+            if index is None:
+                found.append(step)
+            else:
+                value = merger.struct(found[index].value, step.value, step.kind.root, "")
+                found[index] = dataclasses.replace(found[index], value=value)
+        elif index is not None:
+            _delete(found, index, step, gone, known, minor)
+        elif minor <= 13:
+            raise ConfigError(f"{step.title}: the config has no such document")
+    result = [document for index, document in enumerate(found) if index not in gone]
+    check([dataclasses.replace(document, line=0) for document in result])
+    return Config(legacy_first(result))
+
+
+def _delete(found: list[Document], index: int, step: Delete, gone: set[int], known: dict[tuple[str, str], int], minor: int) -> None:
+    left = deletes.apply(found[index], step, minor)
+    if left is None:
+        gone.add(index)
+        del known[step.identity]
+    else:
+        found[index] = left

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AwsPart: one AWS account and region of the sandbox, served on one HTTP endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import copy
+import logging
+import threading
+import typing as t
+
+from moto.ec2.models import ec2_backends
+from moto.elbv2.models import elbv2_backends
+from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
+from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
+
+from ..http import HttpServer, listen
+from .ec2 import StrictEC2Backend
+from .instances import Lifecycle
+from .world import Clock, Conditions, register
+from .wsgi import AwsApp
+
+if t.TYPE_CHECKING:
+    from ..calls import Ledger
+    from .instances import VM
+
+LOG = logging.getLogger(__name__)
+TICK = 0.02
+
+
+class Machines(t.Protocol):
+    """The simulated machines behind the VMs."""
+
+    def power_on(self, vm: VM) -> None:
+        """The VM runs: boot its machine."""
+
+    def power_off(self, instance_id: str) -> None:
+        """The VM shuts down."""
+
+    def destroy(self, instance_id: str) -> None:
+        """The VM is gone, its disk with it."""
+
+    def console(self, instance_id: str) -> str:
+        """Everything the machine has printed on its serial console; "" if there is no such machine."""
+
+
+class Snapshot(t.NamedTuple):
+    """A copy of everything the part keeps."""
+
+    now: float
+    backends: dict[str, dict[str, t.Any]]
+    conditions: Conditions
+
+
+class AwsPart:
+    """Start it, point AWS_ENDPOINT_URL at `endpoint`, stop it.
+
+    network: the sandbox's first two octets, e.g. "127.77". The endpoint is <network>.0.1:<port>.
+    All state is guarded by `lock`; machines are told what happens to them by one thread, in order, without the lock.
+    """
+
+    def __init__(self, ledger: Ledger, machines: Machines, network: str, loop: asyncio.AbstractEventLoop, *, region: str = "eu-central-1", port: int = 5000) -> None:
+        self.ledger = ledger
+        self.machines = machines
+        self.network = network
+        self.loop = loop
+        self.region = region
+        # One account per sandbox: moto keeps its stores per account, and sandboxes in one process must not meet.
+        self.account = f"123456789{int(network.rpartition('.')[2]):03d}"
+        self.endpoint = f"http://{network}.0.1:{port}"
+        self.lock = threading.RLock()
+        self.clock = Clock()
+        self.conditions = Conditions()
+        self.lifecycle = Lifecycle(self)
+        self._effects: collections.deque[tuple[str, t.Any]] = collections.deque()
+        self._awake = threading.Event()
+        self._stopping = False
+        self._port = port
+        self._server: HttpServer | None = None
+        self._thread = threading.Thread(target=self._run, name="aws-clock", daemon=True)
+
+    def start(self) -> None:
+        """Serve; OSError if the address is taken."""
+        host = f"{self.network}.0.1"
+        listener = listen(host, self._port)
+        register(self.account, self)
+        ec2_backends[self.account].backend = StrictEC2Backend
+        self._server = HttpServer(AwsApp(self), host, self._port, listener=listener)
+        self._server.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and forget the account."""
+        if self._server is None:
+            return
+        self._server.stop()
+        self._stopping = True
+        self.wake()
+        self._thread.join()
+        for stores in self._stores().values():
+            stores.clear()
+
+    def ec2_backends(self) -> list[t.Any]:
+        """The EC2 stores of all regions used so far."""
+        return list(ec2_backends[self.account].values())
+
+    def _stores(self) -> dict[str, dict[str, t.Any]]:
+        """moto's stores of this account: service -> region -> store."""
+        every = {"ec2": ec2_backends, "elbv2": elbv2_backends, "iam": iam_backends, "kms": kms_backends, "tagging": resourcegroupstaggingapi_backends}
+        return {name: backends[self.account] for name, backends in every.items()}
+
+    # Time
+
+    def wake(self) -> None:
+        """Let the clock's thread look at once."""
+        self._awake.set()
+
+    def advance(self) -> None:
+        """Bring the world up to the clock; the lock is held."""
+        self.lifecycle.advance(self.clock.now())
+
+    def effect(self, method: str, argument: t.Any) -> None:
+        """Queue a call of the machines; the lock is held."""
+        self._effects.append((method, argument))
+
+    def targets_lost(self, instance_id: str) -> None:
+        """An instance is gone."""
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._awake.wait(TICK)
+            self._awake.clear()
+            try:
+                with self.lock:
+                    self.advance()
+            except Exception:  # a bug in one instance's life must not stop time for all others
+                LOG.exception("the AWS clock stumbled")
+            self._tell_machines()
+
+    def _tell_machines(self) -> None:
+        while self._effects:
+            method, argument = self._effects.popleft()
+            try:
+                getattr(self.machines, method)(argument)
+            except Exception:  # a machine that fails must not stop the clock of all others
+                LOG.exception("machines.%s failed", method)
+
+    # The world
+
+    def snapshot(self) -> Snapshot:
+        """A copy of everything, to be given back to restore() any number of times."""
+        with self.lock:
+            self.advance()
+            stores = {name: dict(regions) for name, regions in self._stores().items()}
+            return copy.deepcopy(Snapshot(self.clock.now(), stores, self.conditions))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Make the world what it was: instances, tokens, targets, and transitions under way.
+
+        Machines are not told: they are restored by their own part.
+        """
+        with self.lock:
+            self._effects.clear()
+            now, stores, conditions = copy.deepcopy(snapshot)
+            for name, regions in self._stores().items():
+                regions.clear()
+                regions.update(stores[name])
+            self.conditions = conditions
+            self.clock.set(now)
+        self.wake()

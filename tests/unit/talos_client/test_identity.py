@@ -1,0 +1,106 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose machine answers: fingerprints on consoles, modes of nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_output
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity
+
+from .server import Authority, Loop, Node
+
+A, B = "A" * 42 + "/=", "b+" * 21 + "c="
+LOG = '[talos] server certificate issued {"component": "controller-runtime", "controller": "runtime.%s", "fingerprint": "%s"}\r\n'
+HINT = "[talos] \ttalosctl apply-config --insecure --nodes 10.0.0.5 --cert-fingerprint '%s' --file <config.yaml>\r\n"
+Make = t.Callable[..., Node]
+
+
+@pytest.mark.parametrize(
+    ("console", "expected"),
+    [
+        ("", None),
+        ("[    1.0] booting\n", None),
+        (LOG % ("MaintenanceServiceController", A), A),
+        (LOG % ("MaintenanceServiceInformController", A), A),
+        (HINT % A, A),
+        (LOG % ("MaintenanceServiceController", A) + HINT % A + LOG % ("MaintenanceServiceController", B) + "tail", B),
+        (HINT % B + "\x1b[31m" + LOG % ("MaintenanceServiceController", A), A),
+        ('[talos] something else {"fingerprint": "%s"}\n' % A, None),
+        (LOG % ("MaintenanceServiceController", A[:30]), None),
+    ],
+)
+def test_newest_fingerprint(console: str, expected: str | None) -> None:
+    assert identity.newest_fingerprint(console) == expected
+
+
+def look(node: Node, ca: Authority) -> identity.Sighting:
+    return asyncio.run(identity.look(node.ip, ca.pem))
+
+
+def test_modes(nodes: Make, loop: Loop, authority: Authority) -> None:
+    maintenance, secure, other = nodes().maintenance(), nodes().secure(), nodes().secure()
+    misnamed = nodes().secure(names="10.1.1.1")
+    seen = look(maintenance, authority)
+    assert (seen.mode, seen.fingerprint) == ("maintenance", maintenance.fingerprint)
+    assert look(secure, authority).mode == "secure"
+    assert look(other, Authority()).mode == "foreign"
+    assert look(misnamed, authority).mode == "misnamed"
+    silent = look(Node(loop, authority), authority)
+    assert (silent.mode, silent.detail) == ("silent", "the Talos API does not answer (connection refused)")
+    assert maintenance.calls == secure.calls == other.calls == []
+
+
+class Ec2:
+    """A scripted EC2 client: answers in turn, calls recorded."""
+
+    def __init__(self, *answers: t.Any) -> None:
+        self.answers, self.calls = list(answers), []
+
+    def get_console_output(self, **kwargs: t.Any) -> t.Any:
+        self.calls.append(kwargs)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetConsoleOutput")
+
+
+def test_console_latest() -> None:
+    ec2 = Ec2({"Output": "text"})
+    assert console_output(ec2, "i-1") == "text"
+    assert ec2.calls == [{"InstanceId": "i-1", "Latest": True}]
+
+
+def test_console_of_older_instance_types() -> None:
+    ec2 = Ec2(refused("UnsupportedOperation"), {"Output": "old"})
+    assert console_output(ec2, "i-1") == "old"
+    assert ec2.calls == [{"InstanceId": "i-1", "Latest": True}, {"InstanceId": "i-1"}]
+
+
+@pytest.mark.parametrize("answer", [{}, {"Output": None}, refused("InvalidInstanceID.NotFound"), refused("RequestLimitExceeded")])
+def test_console_not_there_yet(answer: t.Any) -> None:
+    assert console_output(Ec2(answer), "i-1") == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (refused("UnauthorizedOperation"), "console of i-1: UnauthorizedOperation; allow ec2:GetConsoleOutput"),
+        (refused("InvalidInstanceID.Malformed"), "console of i-1: InvalidInstanceID.Malformed$"),
+        (EndpointConnectionError(endpoint_url="http://x"), "console of i-1: Could not connect"),
+    ],
+)
+def test_console_unreadable(answer: t.Any, match: str) -> None:
+    with pytest.raises(ManagerError, match=match):
+        console_output(Ec2(answer), "i-1")
