@@ -118,9 +118,9 @@ def _host(url: str) -> str:
     return urllib.parse.urlsplit(url).hostname or ""
 
 
-async def etcd_members(connection: Connection) -> list[EtcdMember]:
-    """The member list, ordered by ID."""
-    reply = await _machine(connection, "EtcdMemberList")
+async def etcd_members(connection: Connection, **kwargs: t.Any) -> list[EtcdMember]:
+    """The member list, ordered by ID. kwargs as of Connection.call."""
+    reply = await _machine(connection, "EtcdMemberList", **kwargs)
     members = []
     for row in reply.members:
         hosts = [_host(url) for url in (*row.peer_urls, *row.client_urls)]

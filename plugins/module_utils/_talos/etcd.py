@@ -20,6 +20,7 @@ from .._plan import Step
 from . import client
 from .client import EtcdMember, EtcdStatus
 from .quorum import Member, NodeRef, find, parse_member_id, quorum, refusal, removal_order
+from .render import ca_digest
 from .talosconfig import Endpoint, TalosConfig, endpoint, parse
 from .transport import Connection, TalosError
 
@@ -92,9 +93,13 @@ class Etcd:
         for place in self.endpoints:
             try:
                 async with self.connect(place, attempts=ENDPOINT_ATTEMPTS) as connection:
-                    return place, await client.etcd_members(connection)
+                    found = await client.etcd_members(connection, timeout=STATUS_SECONDS)
             except TalosError as error:
                 errors.append(str(error))
+                continue
+            # The next question goes to the one that answers, not into the void again.
+            self.endpoints = [place, *(other for other in self.endpoints if other != place)]
+            return place, found
         raise ManagerError(f"no control plane gives etcd's member list: {'; '.join(errors) or 'there is no endpoint to ask'}")
 
     async def members(self) -> tuple[Endpoint, list[Member]]:
@@ -188,6 +193,8 @@ class Work:
         self.outcome = Outcome()
         doomed = {node.address for node in options.nodes}
         staying = [place for place in options.endpoints if place.host not in doomed]
+        if options.nodes and not staying and not options.allow_last:
+            raise InputError("endpoints: all of them are of the nodes to remove; name control planes that stay (allow_last_control_plane removes the last)")
         # When every control plane goes there is nobody else to ask.
         asked = staying or ([Endpoint(node.address) for node in options.nodes if node.address] if options.allow_last else [])
         self.etcd = Etcd(options.config, asked)
@@ -200,6 +207,7 @@ class Work:
             if not (self.options.nodes and self.options.allow_last):
                 raise
             return self._unreadable(error)
+        self.outcome.values["ca_sha256"] = ca_digest(self.options.config.ca)
         removals = plan(self.options, members)
         self.outcome.steps = [removal.step() for removal in removals]
         states = {removal.node.name: "absent" if self.check_mode else await self._carry_out(removal, position) for position, removal in enumerate(removals)}
@@ -225,7 +233,7 @@ class Work:
         """The last control plane is going and etcd cannot be read any more: that is tolerated, not hidden."""
         self.outcome.warnings.append(f"etcd could not be read, as is tolerated for the last control plane: {error}")
         self.outcome.nodes = [{"name": node.name, "member_id": "", "state": "unknown"} for node in self.options.nodes]
-        self.outcome.values |= {"members": [], "quorum": dataclasses.asdict(quorum([])), "ghosts": []}
+        self.outcome.values |= {"members": [], "quorum": dataclasses.asdict(quorum([])), "ghosts": [], "ca_sha256": ca_digest(self.options.config.ca)}
         return self.outcome
 
     async def _carry_out(self, removal: Removal, position: int) -> str:

@@ -69,17 +69,17 @@ class Quorum:
 
 @dataclasses.dataclass(frozen=True)
 class NodeRef:
-    """How a node is known. address is what identifies a living one; names are the hostnames it may have in etcd."""
+    """How a node is known. address is what identifies a living one; hostname may be longer than name, by a domain."""
 
     name: str
     address: str = ""
     hostname: str = ""
     member_id: int | None = None
 
-    @property
-    def names(self) -> frozenset[str]:
-        """etcd knows a Talos node by its hostname, with or without the domain."""
-        return frozenset(name for name in (self.name, self.hostname, self.hostname.partition(".")[0]) if name)
+    def bears(self, hostname: str) -> bool:
+        """Whether hostname is one of the node's, which etcd knows with or without the domain. Never by a part of a label."""
+        names = {name for name in (self.name, self.hostname, self.hostname.partition(".")[0]) if name}
+        return hostname in names or hostname.partition(".")[0] in names
 
 
 def quorum(members: t.Iterable[Member]) -> Quorum:
@@ -149,7 +149,7 @@ def find(node: NodeRef, members: t.Sequence[Member]) -> tuple[Member | None, lis
 
     An address decides when it is known; a name alone only when there is no address and one member has it. Raises ManagerError when it is ambiguous.
     """
-    namesakes = [member for member in members if member.row.hostname in node.names]
+    namesakes = [member for member in members if node.bears(member.row.hostname)]
     if node.member_id is not None:
         found = [member for member in members if member.id == node.member_id]
     elif node.address:
