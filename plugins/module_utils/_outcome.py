@@ -49,7 +49,7 @@ class Outcome:
         return result
 
 
-def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> t.NoReturn:
+def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> None:
     """Run a module's work and exit: success, per-node failures, or one error for the whole call."""
     try:
         outcome = work()
