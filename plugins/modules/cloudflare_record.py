@@ -84,7 +84,7 @@ options:
     default: present
 requirements:
   - python >= 3.10
-  - cloudflare >= 4.0.0 (the first with batches)
+  - cloudflare >= 4.0.0
 """
 
 EXAMPLES = r"""

@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from .client import Api, KubernetesError, call, items
+from .client import ATTEMPTS, Api, KubernetesError, call, items
 
 Object = dict[str, t.Any]
 
 
-def list_nodes(api: Api) -> list[Object]:
-    """All Node objects."""
-    return items("list the nodes", api.core.list_node)
+def list_nodes(api: Api, attempts: int = ATTEMPTS) -> list[Object]:
+    """All Node objects. A loop that asks again anyway takes attempts=1."""
+    return items("list the nodes", api.core.list_node, attempts)
 
 
 def cluster_id(api: Api) -> str:
@@ -43,15 +43,17 @@ def delete_node(api: Api, name: str, uid: str) -> bool:
     return True
 
 
-def list_pods(api: Api, node_name: str) -> list[Object]:
+def list_pods(api: Api, node_name: str, attempts: int = ATTEMPTS) -> list[Object]:
     """All pods bound to a node, in all namespaces."""
-    return items(f"list the pods of node {node_name}", api.core.list_pod_for_all_namespaces, field_selector=f"spec.nodeName={node_name}")
+    return items(f"list the pods of node {node_name}", api.core.list_pod_for_all_namespaces, attempts, field_selector=f"spec.nodeName={node_name}")
 
 
 def evict(api: Api, pod: Object, grace_period: int | None) -> None:
     """Ask once for a pod's eviction, by UID. Raises KubernetesError: 404 gone, 409 another pod, 429 budget, 500."""
     meta = pod["metadata"]
     body = api.models.V1Eviction(
+        api_version="policy/v1",
+        kind="Eviction",
         metadata=api.models.V1ObjectMeta(name=meta["name"], namespace=meta["namespace"]),
         delete_options=_delete_options(api, meta["uid"], grace_period),
     )
@@ -72,9 +74,9 @@ def list_budgets(api: Api) -> list[Object]:
     return items("list the pod disruption budgets", api.policy.list_pod_disruption_budget_for_all_namespaces)
 
 
-def list_volume_attachments(api: Api) -> list[Object]:
+def list_volume_attachments(api: Api, attempts: int = ATTEMPTS) -> list[Object]:
     """All VolumeAttachments of the cluster (the API cannot select them by node)."""
-    return items("list the volume attachments", api.storage.list_volume_attachment)
+    return items("list the volume attachments", api.storage.list_volume_attachment, attempts)
 
 
 def volume_of_claim(api: Api, namespace: str, name: str) -> str:

@@ -124,14 +124,14 @@ def call(what: str, function: t.Callable[..., t.Any], *args: t.Any, attempts: in
         delay *= 2
 
 
-def items(what: str, function: t.Callable[..., t.Any], **kwargs: t.Any) -> list[dict[str, t.Any]]:
-    """All pages of a list call. A page token that expired (410) starts the list again."""
+def items(what: str, function: t.Callable[..., t.Any], attempts: int = ATTEMPTS, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+    """All pages of a list call, each tried attempts times. A page token that expired (410) starts the list again."""
     found: list[dict[str, t.Any]] = []
     token, restarts = "", 0
     while True:
         page: dict[str, t.Any] = {"limit": PAGE, **({"_continue": token} if token else {})}
         try:
-            answer = call(what, function, **page, **kwargs)
+            answer = call(what, function, attempts=attempts, **page, **kwargs)
         except KubernetesError as error:
             if error.status != 410 or restarts == 3:
                 raise

@@ -22,7 +22,7 @@ from .pods import Budget, Pod, budget_text, budgets_of, claims, is_terminating, 
 
 THREADS = 8
 INTERVAL = 1.0
-FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+FIRST_DELAY, LONGEST_DELAY = 1.0, 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,12 +234,14 @@ def empty(api: Api, job: Job, options: DrainOptions, budgets: list[Budget], cloc
     On an unreachable node (unreachable=force) every pod is asked for once: nobody is there to stop it, its replacement is what counts.
     """
     waiting: list[Report] = []
+    trouble: KubernetesError | None = None
     for elapsed in clock(options.timeout, INTERVAL):
         try:
-            waiting = take_stock(job, calls.list_pods(api, job.node_name), options)
+            waiting, trouble = take_stock(job, calls.list_pods(api, job.node_name, attempts=1), options), None
         except KubernetesError as error:
             if not error.transient:
                 raise
+            trouble = error
             continue
         last = elapsed >= options.timeout
         for entry in waiting:
@@ -248,6 +250,8 @@ def empty(api: Api, job: Job, options: DrainOptions, budgets: list[Budget], cloc
         hopeless = all(entry.result == "failed" for entry in waiting)
         if hopeless or is_unreachable(job.node):
             break
+    if trouble:
+        raise trouble
     if waiting and not is_unreachable(job.node):
         raise ManagerError(left_text(waiting, options.timeout))
 
@@ -300,28 +304,44 @@ def left_text(waiting: t.Sequence[Report], timeout: float) -> str:
 
 def wait_detached(api: Api, jobs: t.Sequence[Job], options: DrainOptions, outcome: Outcome, clock: Clock) -> None:
     """Wait until no volume is attached to the drained nodes, except those of pods that stay (DaemonSets)."""
-    kept = kept_volumes(api, jobs)
-    attached: dict[str, list[str]] = {}
-    for _elapsed in clock(options.volume_timeout, INTERVAL) if jobs else ():
-        try:
-            attached = attached_volumes(api, jobs, kept)
-        except KubernetesError as error:
-            if not error.transient:
-                raise
-            continue
-        if not attached:
-            return
+    if not jobs:
+        return
+    try:
+        attached = read_attached(api, jobs, options, clock)
+    except KubernetesError as error:
+        outcome.failures.update({job.name: f"{error}{cordoned_text(job)}" for job in jobs})
+        return
     for job in jobs:
         if job.node_name in attached:
             volumes = ", ".join(attached[job.node_name])
             outcome.failures[job.name] = f"volumes still attached after {options.volume_timeout:g} s: {volumes}.{cordoned_text(job)}"
 
 
+def read_attached(api: Api, jobs: t.Sequence[Job], options: DrainOptions, clock: Clock) -> dict[str, list[str]]:
+    """Node name → volumes still attached at the deadline; empty as soon as there are none. Raises KubernetesError if that could not be seen."""
+    kept = kept_volumes(api, jobs)
+    attached: dict[str, list[str]] = {}
+    trouble: KubernetesError | None = None
+    for _elapsed in clock(options.volume_timeout, INTERVAL):
+        try:
+            attached, trouble = attached_volumes(api, jobs, kept), None
+        except KubernetesError as error:
+            if not error.transient:
+                raise
+            trouble = error
+            continue
+        if not attached:
+            break
+    if trouble:
+        raise trouble
+    return attached
+
+
 def attached_volumes(api: Api, jobs: t.Sequence[Job], kept: set[str]) -> dict[str, list[str]]:
     """Node name → volumes attached to it, of the drained nodes."""
     names = {job.node_name for job in jobs}
     found: dict[str, list[str]] = {}
-    for attachment in calls.list_volume_attachments(api):
+    for attachment in calls.list_volume_attachments(api, attempts=1):
         spec = attachment.get("spec", {})
         volume = (spec.get("source") or {}).get("persistentVolumeName") or attachment["metadata"]["name"]
         if spec.get("nodeName") in names and volume not in kept:

@@ -63,10 +63,17 @@ def wanted_nodes(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"nodes names {', '.join(twice)} more than once.")
-    return [
-        Wanted(name, *(str(entry.get(key) or "") for key in ("address", "provider_id")), bool(entry.get("new")), str(entry.get("hostname") or ""))
-        for name, entry in zip(names, entries)  # noqa: B905 - same length by construction
-    ]
+    return [_wanted(entry) for entry in entries]
+
+
+def _wanted(entry: t.Mapping[str, t.Any]) -> Wanted:
+    return Wanted(
+        name=str(entry["name"]).strip(),
+        address=str(entry.get("address") or ""),
+        provider_id=str(entry.get("provider_id") or ""),
+        new=bool(entry.get("new")),
+        hostname=str(entry.get("hostname") or ""),
+    )
 
 
 def internal_addresses(node: Node) -> list[str]:
@@ -191,10 +198,20 @@ def work(options: NodeOptions, api: Api, check_mode: bool, clock: Clock = ticks)
     outcome.nodes = [summary(m.wanted.name, m.found[0]) if m.found else missing(m.wanted.name) for m in matches]
     outcome.values = {
         "all_nodes": [summary(node["metadata"]["name"], node) for node in nodes],
-        "cluster_id": calls.cluster_id(api),
+        "cluster_id": cluster_id(api, outcome),
         "ca_sha256": api.access.ca_sha256,
     }
     return outcome
+
+
+def cluster_id(api: Api, outcome: Outcome) -> str:
+    """The cluster's ID. An API that has gone must not hide what is known about the nodes that failed already."""
+    try:
+        return calls.cluster_id(api)
+    except KubernetesError:
+        if not outcome.failures:
+            raise
+        return ""
 
 
 def refuse_foreign(matches: t.Sequence[Match], outcome: Outcome) -> None:
@@ -253,7 +270,7 @@ def wait_ready(api: Api, options: NodeOptions, outcome: Outcome, clock: Clock) -
     trouble = ""
     for _elapsed in clock(options.wait_timeout, INTERVAL):
         try:
-            nodes, trouble = calls.list_nodes(api), ""
+            nodes, trouble = calls.list_nodes(api, attempts=1), ""
         except KubernetesError as error:
             if not error.transient:
                 raise

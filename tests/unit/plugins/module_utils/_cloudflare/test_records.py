@@ -256,7 +256,7 @@ def test_absent_of_nothing_is_fine() -> None:
 def test_large_sets_go_in_chunks_with_deletes_before_creates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "BATCH", 2)
     names = [f"n{number}" for number in range(3)]
-    sent = [{**SENT, "name": f"{n}.example.com", "comment": f"k8s_cluster.manager cluster=fargle node={n}"} for n in names]
+    sent: list[dict[str, t.Any]] = [{**SENT, "name": f"{n}.example.com", "comment": f"k8s_cluster.manager cluster=fargle node={n}"} for n in names]
     made = [record(f"r{i}", s["name"], "10.0.0.1", s["comment"]) for i, s in enumerate(sent)]
     twin = record("z9", "n0.example.com", "10.0.0.1", sent[0]["comment"])
     script = [

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import client
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.client import Api, connect
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import read
 from cryptography import x509
@@ -68,14 +69,18 @@ class Script:
         return urllib3.HTTPResponse(io.BytesIO(text.encode()), status=expect.status, headers=expect.headers, preload_content=False)
 
 
-@contextlib.contextmanager
-def scripted(monkeypatch: t.Any, *expected: Expect, ordered: bool = True) -> t.Iterator[tuple[Api, Script]]:
-    """An Api that follows the script."""
-    from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import client
-
+def installed(monkeypatch: t.Any, *expected: Expect, ordered: bool = True) -> Script:
+    """From now on all requests of the kubernetes client follow the script, and nothing sleeps between tries."""
     script = Script(*expected, ordered=ordered)
     monkeypatch.setattr(urllib3.PoolManager, "request", lambda pool, method, url, **kwargs: script.request(pool, method, url, **kwargs))
     monkeypatch.setattr(client, "sleep", script.slept.append)
+    return script
+
+
+@contextlib.contextmanager
+def scripted(monkeypatch: t.Any, *expected: Expect, ordered: bool = True) -> t.Iterator[tuple[Api, Script]]:
+    """An Api that follows the script."""
+    script = installed(monkeypatch, *expected, ordered=ordered)
     with connect(read(kubeconfig())) as api:
         yield api, script
     assert not script.left, f"never called: {script.left}"

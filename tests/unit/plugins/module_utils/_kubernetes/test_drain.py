@@ -28,7 +28,7 @@ def pod(name: str, owner: str = "ReplicaSet", uid: str = "", phase: str = "Runni
     return {"metadata": meta, "spec": {"volumes": changes.pop("volumes", [])}, "status": {"phase": phase}}
 
 
-TERMINATING = {"metadata": {"deletionTimestamp": "2026-11-22T15:00:00Z"}}
+TERMINATING: dict[str, t.Any] = {"metadata": {"deletionTimestamp": "2026-11-22T15:00:00Z"}}
 
 
 def budget(name: str, allowed: int = 0, **labels: str) -> dict[str, t.Any]:
@@ -51,13 +51,15 @@ def cordon(name: str = "w1") -> Expect:
     return Expect("PATCH", f"/api/v1/nodes/{name}", {}, body={"spec": {"unschedulable": True}})
 
 
-def evict(name: str, uid: str = "", status: int = 201, answer: t.Any = None, grace: int | None = None, **headers: str) -> Expect:
+def evict(name: str, uid: str = "", status: int = 201, answer: t.Any = None, grace: int | None = None, retry_after: str = "") -> Expect:
     options: dict[str, t.Any] = {"preconditions": {"uid": uid or f"uid-{name}"}}
     if grace is not None:
         options["gracePeriodSeconds"] = grace
-    body = {"metadata": {"name": name, "namespace": "shop"}, "deleteOptions": options}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "shop"}, "deleteOptions": options}
     answer = answer if answer is not None else {} if status < 300 else failure(status)
-    return Expect("POST", f"/api/v1/namespaces/shop/pods/{name}/eviction", answer, status, body=body, headers=headers)
+    return Expect(
+        "POST", f"/api/v1/namespaces/shop/pods/{name}/eviction", answer, status, body=body, headers={"Retry-After": retry_after} if retry_after else {}
+    )
 
 
 def refused_by(name: str) -> dict[str, t.Any]:
@@ -139,7 +141,13 @@ def test_all_nodes_are_cordoned_before_the_first_eviction(monkeypatch: pytest.Mo
         *[pods(one), pods(two, on="w2"), evict("one"), evict("two"), pods(), pods(on="w2"), attachments()],
     ]
     with scripted(monkeypatch, *script, ordered=False) as (api, player):
-        monkeypatch.setattr(player, "_answer", lambda expect: (order.append(expect.method), type(player)._answer(expect))[1])
+        answer = player._answer
+
+        def noted(expect: Expect) -> t.Any:
+            order.append(expect.method)
+            return answer(expect)
+
+        monkeypatch.setattr(player, "_answer", noted)
         outcome = work(options(W1, Wanted("w2", "10.0.0.2")), api, False, seconds(0, 1, 2))
     assert outcome.failures == {}
     assert [method for method in order if method != "GET"] == ["PATCH", "PATCH", "POST", "POST"]
@@ -205,7 +213,7 @@ def test_C1b_answer_500_for_two_budgets_is_asked_once_only(monkeypatch: pytest.M
 
 def test_C3_refused_evictions_are_tried_again_when_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
     web = pods(pod("web"))
-    refused = evict("web", status=429, answer=refused_by("web-pdb"), **{"Retry-After": "10"})
+    refused = evict("web", status=429, answer=refused_by("web-pdb"), retry_after="10")
     script = [nodes(CORDONED), web, budgets(budget("web-pdb")), web, refused, web, web, evict("web"), pods(), attachments()]
     outcome = run(monkeypatch, *script, clock=seconds(0, 5, 10, 11))
     assert (outcome.failures, results(outcome)) == ({}, {"web": "evicted"})
@@ -301,6 +309,25 @@ def test_C8_volumes_of_daemonset_pods_do_not_count(monkeypatch: pytest.MonkeyPat
     agent = pod("agent", owner="DaemonSet", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "cache"}}])
     claim = Expect("GET", "/api/v1/namespaces/shop/persistentvolumeclaims/cache", {"spec": {"volumeName": "pv-1"}})
     outcome = run(monkeypatch, nodes(CORDONED), pods(agent), budgets(), pods(agent), claim, attachments(("w1", "pv-1")))
+    assert outcome.failures == {}
+
+
+def test_C11_api_lost_while_pods_are_leaving_is_not_taken_for_an_empty_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Expect("GET", "/api/v1/pods", failure(503), 503, query={"limit": "500", "fieldSelector": "spec.nodeName=w1"})
+    outcome = run(monkeypatch, nodes(CORDONED), pods(pod("web")), budgets(), lost, lost, clock=seconds(0, 60))
+    assert "Cannot list the pods of node w1: HTTP 503" in outcome.failures["w1"]
+
+
+def test_C11_api_lost_while_volumes_are_leaving_is_not_taken_for_detached(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Expect("GET", "/apis/storage.k8s.io/v1/volumeattachments", failure(503), 503, query={"limit": "500"})
+    outcome = run(monkeypatch, nodes(CORDONED), pods(), budgets(), pods(), lost, lost, clock=seconds(0, 60))
+    assert "Cannot list the volume attachments: HTTP 503" in outcome.failures["w1"]
+
+
+def test_short_outages_are_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost_pods = Expect("GET", "/api/v1/pods", failure(503), 503, query={"limit": "500", "fieldSelector": "spec.nodeName=w1"})
+    lost_volumes = Expect("GET", "/apis/storage.k8s.io/v1/volumeattachments", failure(503), 503, query={"limit": "500"})
+    outcome = run(monkeypatch, nodes(CORDONED), pods(), budgets(), lost_pods, pods(), lost_volumes, attachments())
     assert outcome.failures == {}
 
 

@@ -81,7 +81,7 @@ def test_ready_waits_for_all_with_one_list_per_tick(monkeypatch: pytest.MonkeyPa
     script = [
         nodes(),
         nodes(node("w1", "10.0.0.1", ready="False")),
-        *[outage] * 5,  # all attempts of one call: the load balancer has no target for a while
+        outage,  # the load balancer has no target for a while
         nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2", ready="False")),
         nodes(node("w1", "10.0.0.1"), node("w2", "10.0.0.2")),
         identity(),
@@ -101,6 +101,14 @@ def test_ready_timeout_names_the_last_condition_of_each_node(monkeypatch: pytest
         "w2": "not Ready after 60 s; last seen: Ready=False KubeletNotReady: as told",
         "w3": "not Ready after 60 s; last seen: no Node object of this machine",
     }
+
+
+def test_api_that_stays_away_fails_the_nodes_and_not_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = urllib3.exceptions.ProtocolError("Connection refused")
+    down = [Expect("GET", "/api/v1/nodes", lost, query={"limit": "500"})] * 2 + [Expect("GET", "/api/v1/namespaces/kube-system", lost)] * 5
+    with scripted(monkeypatch, *down) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1")), api, check_mode=False, clock=seconds(0, 60))
+    assert "last seen: Cannot list the nodes: the Kubernetes API server does not answer (Connection refused)" in outcome.failures["w1"]
 
 
 def test_ready_predicts_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,9 +75,7 @@ def whole_cluster() -> Exchange:
     aws.expect("DescribeTags", {"ResourceArns": [API_TG, WEB_TG]}, {"TagDescriptions": []})
     for arn, target in ((API_TG, health("i-1", 6443)), (WEB_TG, health("i-2", 31443))):
         aws.expect("DescribeTargetHealth", {"TargetGroupArn": arn}, {"TargetHealthDescriptions": [target]})
-        aws.expect(
-            "DescribeTargetGroupAttributes", {"TargetGroupArn": arn}, {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]}
-        )
+        aws.expect("DescribeTargetGroupAttributes", {"TargetGroupArn": arn}, {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]})
     aws.expect("DescribeInstances", INSTANCES, reservations(instance("i-1", "fargle-cp-1"), instance("i-2", "fargle-worker-1", Role="worker")))
     node_rule = {"IpProtocol": "tcp", "FromPort": 49000, "ToPort": 51000}
     groups = [{"GroupId": "sg-n", "GroupName": "nodes", "IpPermissions": [node_rule]}, {"GroupId": "sg-lb", "GroupName": "lb", "IpPermissions": [node_rule]}]

@@ -94,9 +94,7 @@ def checks(aws: Exchange) -> Exchange:
     types = [{"InstanceType": "m5.large", "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]}}]
     aws.expect("DescribeInstanceTypes", by("instance-type", "m5.large"), {"InstanceTypes": types})
     offerings = [{"Location": f"eu-central-1{letter}"} for letter in "ab"]
-    aws.expect(
-        "DescribeInstanceTypeOfferings", {"LocationType": "availability-zone", **by("instance-type", "m5.large")}, {"InstanceTypeOfferings": offerings}
-    )
+    aws.expect("DescribeInstanceTypeOfferings", {"LocationType": "availability-zone", **by("instance-type", "m5.large")}, {"InstanceTypeOfferings": offerings})
     aws.expect("DescribeSubnets", by("subnet-id", "subnet-a", "subnet-b"), {"Subnets": [subnet("a"), subnet("b")]})
     return aws.expect("DescribeSecurityGroups", by("group-id", "sg-1"), {"SecurityGroups": [{"GroupId": "sg-1", "VpcId": "vpc-1"}]})
 
