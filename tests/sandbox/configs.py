@@ -197,6 +197,17 @@ def machine_config(secrets: ClusterSecrets, role: str) -> str:
     return dump_documents(documents)
 
 
+def with_hostname(config: str, hostname: str) -> str:
+    """A machine config for one node: its name the way that config's own style wants it."""
+    documents = list(yaml.safe_load_all(config))
+    for document in documents:
+        if document.get("kind") == "HostnameConfig":
+            document.update({"auto": "off", "hostname": hostname})
+            return dump_documents(documents)
+    documents[0]["machine"]["network"]["hostname"] = hostname
+    return dump_documents(documents)
+
+
 def talosconfig(secrets: ClusterSecrets, endpoints: t.Sequence[str]) -> str:
     """The administrator's talosconfig; endpoints are control planes' addresses."""
     context = {"endpoints": list(endpoints), "ca": secrets.talos.ca.crt_b64, "crt": secrets.talos.admin.crt_b64, "key": secrets.talos.admin.key_b64}

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control API and its client, and the exports, on parts as small as can be."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import typing as t
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.sandbox import exports
+from tests.sandbox.calls import Ledger
+from tests.sandbox.control import SEED, SNAPSHOTS_KEPT, Control, ControlApp, ControlError, Worlds
+from tests.sandbox.http import HttpServer, listen
+
+HOST = "127.0.0.1"
+
+
+class Shelf:
+    """A part that stores a list."""
+
+    def __init__(self, *items: str) -> None:
+        self.items = list(items)
+
+    def dump(self) -> list[str]:
+        return sorted(self.items)
+
+    def snapshot(self) -> list[str]:
+        return copy.copy(self.items)
+
+    def restore(self, snapshot: list[str], /) -> None:
+        self.items = copy.copy(snapshot)
+
+
+class Machines:
+    """One machine with a config."""
+
+    def nodes(self) -> list[dict[str, t.Any]]:
+        return [{"name": "fargle-worker-1", "stage": "running"}]
+
+    def config_of(self, name: str) -> str | None:
+        return "machine: {}\n" if name == "fargle-worker-1" else None
+
+
+class Served(t.NamedTuple):
+    control: Control
+    ledger: Ledger
+    bread: Shelf
+    milk: Shelf
+
+
+@pytest.fixture
+def served() -> t.Iterator[Served]:
+    ledger, bread, milk = Ledger(), Shelf("rye"), Shelf("oat")
+    worlds = Worlds({"bread": bread, "milk": milk})
+    worlds.keep(SEED)
+    listener = listen(HOST, 0)
+    port = listener.getsockname()[1]
+    server = HttpServer(ControlApp(ledger, worlds, Machines()), HOST, port, listener=listener)
+    server.start()
+    yield Served(Control(f"http://{HOST}:{port}"), ledger, bread, milk)
+    server.stop()
+
+
+def test_calls_are_shown_in_order_and_summed_up(served: Served) -> None:
+    with served.ledger.call("ec2", "DescribeInstances", mutating=False, detail={"ids": ["i-1"]}):
+        pass
+    for _ in range(2):
+        with served.ledger.call("ec2", "RunInstances", mutating=True):
+            pass
+    assert [call["operation"] for call in served.control.calls()] == ["DescribeInstances", "RunInstances", "RunInstances"]
+    assert served.control.calls()[0]["detail"] == {"ids": ["i-1"]}
+    assert [call["number"] for call in served.control.calls(since=2)] == [3]
+    assert served.control.mutating() == ["ec2.RunInstances", "ec2.RunInstances"]
+    row = served.control.summary()["ec2.RunInstances"]
+    assert (row["count"], row["mutating"], row["first"], row["seconds"] >= 0) == (2, 2, 2, True)
+    served.control.forget_calls()
+    assert served.control.calls() == []
+
+
+def test_faults_are_posted_counted_and_cleared(served: Served) -> None:
+    served.control.fault("throttle", "ec2", "RunInstances", ordinals=[1])
+    call = served.ledger.begin("ec2", "RunInstances", mutating=True)
+    assert call.fault is not None
+    (fault,) = served.control.faults()
+    assert (fault["kind"], fault["seen"], fault["hits"]) == ("throttle", 1, 1)
+    served.control.clear_faults()
+    assert served.control.faults() == []
+
+
+def test_a_fault_of_unknown_kind_or_with_unknown_words_is_refused(served: Served) -> None:
+    with pytest.raises(ControlError, match="unknown fault kind 'fire'"):
+        served.control.fault("fire")
+    with pytest.raises(ControlError, match="has no colour"):
+        served.control.fault("error", colour="red")
+    assert served.ledger.faults == []
+
+
+def test_delays_are_set_and_cleared(served: Served) -> None:
+    served.control.delays({"*": 0, "talos.boot": 2})
+    assert (served.ledger.delay("talos.boot", 1.0), served.ledger.delay("elb.drain", 1.0)) == (2.0, 0.0)
+    with pytest.raises(ControlError, match="not less than 0"):
+        served.control.delays({"talos.boot": -1})
+    served.control.clear_delays()
+    assert served.ledger.delay("talos.boot", 1.0) == 1.0
+
+
+def test_a_world_goes_back_to_what_it_was(served: Served) -> None:
+    served.bread.items.append("spelt")
+    world = served.control.world()
+    assert (world["bread"], world["milk"]) == (["rye", "spelt"], ["oat"])
+    served.bread.items.clear()
+    served.milk.items.append("soy")
+    served.control.restore(world)
+    again = served.control.world()
+    assert {**again, "snapshot": ""} == {**world, "snapshot": ""}
+    served.control.reset()
+    assert served.bread.items == ["rye"]
+
+
+def test_only_so_many_snapshots_are_kept_and_the_seed_always(served: Served) -> None:
+    first = served.control.world()
+    for _ in range(SNAPSHOTS_KEPT):
+        served.control.world()
+    with pytest.raises(ControlError, match=f"no snapshot '{first['snapshot']}'"):
+        served.control.restore(first)
+    served.control.restore(SEED)
+
+
+def test_nodes_and_their_configs_are_shown(served: Served) -> None:
+    assert served.control.nodes() == [{"name": "fargle-worker-1", "stage": "running"}]
+    assert served.control.config("fargle-worker-1") == "machine: {}\n"
+    with pytest.raises(ControlError, match="no node 'other'"):
+        served.control.config("other")
+
+
+def test_an_unknown_path_is_answered_with_the_known_ones(served: Served) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(served.control.url + "/nothing", timeout=5)
+    with caught.value:
+        assert caught.value.code == 404
+        assert b"GET /calls" in caught.value.read()
+
+
+EXPORTS = {"PATH": "/venv/bin", "VAULT_TOKEN": "a'b c", "AWS_REGION": "eu-central-1"}
+
+
+def test_a_shell_and_the_fixture_read_the_export_lines_alike() -> None:
+    script = exports.lines(EXPORTS) + 'printf "%s|" "$PATH" "$VAULT_TOKEN" "$AWS_REGION" "${AWS_PROFILE-none}"'
+    base = {"PATH": "/usr/bin:/bin", "AWS_PROFILE": "work", "HOME": "/root"}
+    shell = subprocess.run(["/bin/sh", "-c", script], env=base, capture_output=True, text=True, check=True).stdout
+    env = exports.environment(exports.read(exports.lines(EXPORTS).splitlines()), base)
+    assert shell == f"{env['PATH']}|{env['VAULT_TOKEN']}|{env['AWS_REGION']}|{env.get('AWS_PROFILE', 'none')}|"
+    assert env == {"PATH": "/venv/bin:/usr/bin:/bin", "VAULT_TOKEN": "a'b c", "AWS_REGION": "eu-central-1", "HOME": "/root"}
