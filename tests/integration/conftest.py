@@ -1,0 +1,24 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One sandbox per test process; each test starts in the seeded world."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.sandbox.fixture import RunningSandbox, sandbox
+
+
+@pytest.fixture(scope="session")
+def running() -> t.Iterator[RunningSandbox]:
+    with sandbox() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running: RunningSandbox) -> RunningSandbox:
+    running.control.reset()
+    return running

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the playbooks as a user does, in a process of their own, and keep what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+# Waits that mean minutes to real load balancers mean nothing to the sandbox's.
+QUICK = {"delete_node_traffic_floor": 1}
+
+Action = tuple[str, str, str, str]
+
+
+@dataclasses.dataclass
+class Run:
+    """One finished ansible-playbook: its exit code, what it printed, and each task's result."""
+
+    code: int
+    output: str
+    tasks: list[dict[str, t.Any]]
+
+    @property
+    def changed(self) -> int:
+        """The number of changed tasks as the recap counts them."""
+        return sum(int(number) for number in re.findall(r"changed=(\d+)", self.output))
+
+    @property
+    def actions(self) -> set[Action]:
+        """(module, node, verb, target) of everything planned outside the preflight."""
+        return {
+            (task["module"], step["node"], step["verb"], step["target"])
+            for task in self.tasks
+            if task["plan"] and not task["task"].rpartition(" : ")[2].startswith(("Check", "Find", "Render"))
+            for step in task["plan"]
+        }
+
+    @property
+    def message(self) -> str:
+        """The failed tasks' messages."""
+        return "\n".join(str(task["msg"]) for task in self.tasks if task["status"] == "failed")
+
+
+def play(env: t.Mapping[str, str], playbook: str, *arguments: str, cwd: Path = ROOT, timeout: float = 300, **words: t.Any) -> Run:
+    """Run playbooks/<playbook> with words as -e, in the environment env; never raises for a failed run."""
+    path = ROOT / "playbooks" / playbook
+    with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as record:
+        finished = subprocess.run(
+            [str(ANSIBLE_PLAYBOOK), os.path.relpath(path, cwd), "-e", json.dumps({**QUICK, **words}), *arguments],
+            cwd=cwd,
+            env={
+                **env,
+                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+                "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+                "ANSIBLE_LOCALHOST_WARNING": "False",
+                "ANSIBLE_NOCOLOR": "1",
+                "RECORDER_FILE": record.name,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        tasks = [json.loads(line) for line in record]
+    return Run(finished.returncode, finished.stdout, tasks)
+
+
+def succeed(run: Run) -> Run:
+    """The run, which must have succeeded; else an error with all it printed."""
+    assert run.code == 0, run.output
+    return run
