@@ -73,7 +73,7 @@ def _problem(cluster: str, node: Node, living: list[Item], dying: list[Item], fo
         which = f"instance {other['instance_id']} ({other['name']}) belongs to cluster {owner(other)}"
         return f"{node.name}: {which}, not {cluster}; choose another name or that cluster"
     return (
-        f"{node.name}: instance {other['instance_id']} has that name but no Cluster tag. If it is a node of {cluster}, tag it: "
+        f"{node.name}: instance {other['instance_id']} ({other['name']}) has no Cluster tag. If it is a node of {cluster}, tag it: "
         f"aws ec2 create-tags --resources {other['instance_id']} --tags Key=Cluster,Value={cluster} ; else choose another name"
     )
 

@@ -136,7 +136,8 @@ def _bring_up(options: NodeOptions, clients: Clients, clock: Clock, found: list[
     launcher = Launcher(options, clients, findings.subnets, root_device, clock)
     launched = _launch_all(options, clients, clock, found, launcher, outcome.failures)
     known = {match.node.name: match.instance for match in found if match.instance} | launched
-    waiting = {name: item["instance_id"] for name, item in known.items() if item["state"] != "running" or not item["private_ip"]}
+    # Launched ones are looked for even if they run already: what comes next must find them where EC2 lists instances.
+    waiting = {name: item["instance_id"] for name, item in known.items() if name in launched or item["state"] != "running" or not item["private_ip"]}
     seen, failures = waits.wait_running(clients.ec2, waiting, options.wait_timeout, clock)
     outcome.failures.update(failures)
     known.update(seen)

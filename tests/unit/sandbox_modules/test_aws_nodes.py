@@ -1,0 +1,282 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ec2_node against the sandbox's EC2: kills, lost answers, two operators, full zones, protection."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import itertools
+import json
+import typing as t
+
+import boto3
+import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.discovery import InfoOptions, discover
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nodes import node_work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.options import NodeOptions
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
+
+from tests.sandbox.calls import Fault
+from tests.unit.sandbox.aws_lab import REGION, Lab, fresh, laboratory
+
+NAMES = ("fargle-worker-1", "fargle-worker-2", "fargle-worker-3")
+
+
+@pytest.fixture(scope="module")
+def aws_laboratory() -> t.Iterator[Lab]:
+    with laboratory() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(aws_laboratory: Lab) -> t.Iterator[Lab]:
+    with fresh(aws_laboratory) as lab:
+        lab.ledger.clear_calls()
+        yield lab
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def clients_of(lab: Lab, killed_after: int | None = None) -> Clients:
+    """Clients with the SDK's own retries; the process dies right after this many calls were answered."""
+    numbers = itertools.count(1)
+
+    def kill(**_kwargs: t.Any) -> None:
+        if next(numbers) == killed_after:
+            raise Killed
+
+    def make(service: str) -> t.Any:
+        keys = {"aws_access_key_id": "AKIAEXAMPLEEXAMPLE00", "aws_secret_access_key": "secret"}
+        client = boto3.client(service, region_name=REGION, endpoint_url=lab.part.endpoint, **keys)
+        client.meta.events.register("after-call.*.*", kill)
+        return client
+
+    return Clients(make)
+
+
+def options(lab: Lab, **changes: t.Any) -> NodeOptions:
+    base: dict[str, t.Any] = {
+        "cluster": "fargle",
+        "state": "present",
+        "nodes": [{"name": name} for name in NAMES],
+        "role": "worker",
+        "image_id": lab.image,
+        "instance_type": "m5.large",
+        "subnet_id": [lab.subnets["a"], lab.subnets["b"]],
+        "security_group_ids": [lab.group],
+        "root_volume": {"size_gb": 20, "type": "gp3"},
+        "placement_group_name": "",
+        "tags": {},
+        "iam_instance_profile": None,
+        "associate_public_ip": None,
+        "wait_timeout": 20,
+        "concurrency": 3,
+    }
+    return NodeOptions.of_params({**base, **changes})
+
+
+def play(lab: Lab, check: bool = False, clients: Clients | None = None, **changes: t.Any) -> Outcome:
+    return node_work(options(lab, **changes), clients or clients_of(lab), check)
+
+
+def living(lab: Lab) -> list[tuple[str, str]]:
+    """(name, instance id) of all instances that are not gone."""
+    states = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+    pages = lab.ec2.describe_instances(Filters=states)["Reservations"]
+    found = [item for page in pages for item in page["Instances"]]
+    return sorted((next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"), item["InstanceId"]) for item in found)
+
+
+def plan(outcome: Outcome) -> list[dict[str, str]]:
+    return [step.summary() for step in outcome.steps]
+
+
+def operations(lab: Lab) -> collections.Counter[str]:
+    return collections.Counter(call.operation for call in lab.ledger.calls)
+
+
+def test_life_of_three_nodes_and_what_it_costs(lab: Lab) -> None:
+    predicted = play(lab, check=True)
+    assert not any(call.mutating for call in lab.ledger.calls)
+    made = play(lab)
+    assert plan(made) == plan(predicted)
+    assert [(node["name"], node["state"], node["unfinished"]) for node in made.nodes] == [(name, "running", True) for name in NAMES]
+    assert {node["az"] for node in made.nodes} == {f"{REGION}a", f"{REGION}b"}
+    lab.ledger.clear_calls()
+    assert plan(play(lab)) == []
+    assert operations(lab) == {"DescribeInstances": 2, "DescribeImages": 1, "DescribeInstanceStatus": 1}
+    assert [step.verb for step in play(lab, state="finished").steps] == ["finish"] * 3
+    assert plan(play(lab, state="finished")) == []
+    found = discover(InfoOptions("fargle"), clients_of(lab)).values["cluster"]["instances"]
+    assert [(item["name"], item["role"], item["unfinished"]) for item in found] == [(name, "worker", False) for name in NAMES]
+    assert plan(play(lab, check=True, state="absent")) == plan(play(lab, state="absent"))
+    assert living(lab) == []
+    assert plan(play(lab, state="absent")) == []
+    assert [node["generation"] for node in play(lab).nodes] == [1, 1, 1]
+
+
+def test_calls_do_not_depend_on_the_number_of_nodes_but_for_the_launches(lab: Lab) -> None:
+    counts = []
+    for names in (NAMES[:1], [f"fargle-worker-{number}" for number in range(10, 30)]):
+        lab.ledger.clear_calls()
+        play(lab, nodes=[{"name": name} for name in names])
+        counts.append({operation: count for operation, count in operations(lab).items() if operation not in ("RunInstances", "DescribeInstances")})
+    assert counts[0] == counts[1]
+
+
+def test_A1_killed_after_any_call_and_repeated_makes_one_instance_per_name(lab: Lab) -> None:
+    start = lab.part.snapshot()
+    for number in itertools.count(1):
+        lab.part.restore(start)
+        try:
+            play(lab, clients=clients_of(lab, killed_after=number))
+        except Killed:
+            before = living(lab)
+            again = play(lab)
+            assert again.failures == {}, f"killed after call {number}"
+            assert [name for name, _instance_id in living(lab)] == list(NAMES), f"killed after call {number}"
+            assert set(before) <= set(living(lab)), f"killed after call {number}"
+        else:
+            break
+    assert number > 10
+
+
+def test_A1_deletion_killed_after_any_call_and_repeated_leaves_nothing(lab: Lab) -> None:
+    play(lab)
+    start = lab.part.snapshot()
+    for number in itertools.count(1):
+        lab.part.restore(start)
+        try:
+            play(lab, state="absent", clients=clients_of(lab, killed_after=number))
+        except Killed:
+            assert play(lab, state="absent").failures == {}
+            assert living(lab) == []
+        else:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "throttle", "error"])
+def test_A2_lost_answers_and_errors_of_launches_make_no_twins(lab: Lab, kind: str) -> None:
+    lab.ledger.faults.append(Fault(kind, operation="RunInstances", ordinals=[1, 3]))
+    assert play(lab).failures == {}
+    assert [name for name, _instance_id in living(lab)] == list(NAMES)
+    assert lab.ledger.faults[0].hits == 2
+
+
+def test_A3_instances_that_ec2_does_not_show_yet_are_waited_for(lab: Lab) -> None:
+    lab.ledger.delays["ec2.visible"] = 1.0
+    assert play(lab).failures == {}
+    assert operations(lab)["RunInstances"] == 3
+
+
+def test_A3_run_repeated_before_ec2_shows_anything_launches_no_twins(lab: Lab) -> None:
+    lab.ledger.delays["ec2.visible"] = 1.0
+    with pytest.raises(Killed):
+        play(lab, clients=clients_of(lab, killed_after=10))
+    assert play(lab).failures == {}
+    assert [name for name, _instance_id in living(lab)] == list(NAMES)
+
+
+def test_A4_renamed_instances_are_found_by_their_tokens(lab: Lab) -> None:
+    made = play(lab)
+    ids = [node["instance_id"] for node in made.nodes]
+    lab.ec2.create_tags(Resources=ids, Tags=[{"Key": "Name", "Value": "overridden"}])
+    again = play(lab)
+    assert [step.verb for step in again.steps] == ["tag"] * 3
+    assert [node["instance_id"] for node in again.nodes] == ids
+    assert [name for name, _instance_id in living(lab)] == list(NAMES)
+
+
+def test_A5_name_whose_instance_is_still_shutting_down_is_launched_after_it(lab: Lab) -> None:
+    old = play(lab, nodes=[{"name": NAMES[0]}]).nodes[0]["instance_id"]
+    lab.ledger.delays["ec2.terminating"] = 0.5
+    lab.ec2.terminate_instances(InstanceIds=[old])
+    new = play(lab, nodes=[{"name": NAMES[0]}]).nodes[0]
+    assert (new["generation"], new["state"]) == (1, "running")
+    assert lab.state(old) == "terminated"
+
+
+def test_A7_full_zone_is_left_for_the_next_one(lab: Lab) -> None:
+    lab.part.conditions.no_capacity = [{"zone": f"{REGION}a", "instance_type": "*"}]
+    made = play(lab)
+    assert {node["az"] for node in made.nodes} == {f"{REGION}b"}
+    assert len(living(lab)) == 3
+
+
+def test_A7_no_capacity_anywhere_is_a_failure_that_names_the_subnets(lab: Lab) -> None:
+    lab.part.conditions.no_capacity = [{"zone": "*", "instance_type": "*"}]
+    failures = play(lab).failures
+    assert set(failures) == set(NAMES)
+    assert all(lab.subnets[zone] in failures[NAMES[0]] for zone in "ab")
+    assert living(lab) == []
+
+
+def test_A9_impaired_instance_is_reported(lab: Lab) -> None:
+    lab.part.conditions.impaired = [play(lab).nodes[1]["instance_id"]]
+    assert list(play(lab).failures) == [NAMES[1]]
+
+
+def test_A13_termination_protection_stops_the_whole_deletion(lab: Lab) -> None:
+    made = play(lab)
+    protected = made.nodes[2]["instance_id"]
+    lab.ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": True})
+    with pytest.raises(ManagerError, match=protected):
+        play(lab, state="absent")
+    assert len(living(lab)) == 3
+
+
+def test_F5_two_operators_creating_the_same_names_get_the_same_instances(lab: Lab) -> None:
+    lab.ledger.delays["ec2.visible"] = 0.3
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = [future.result() for future in [pool.submit(play, lab) for _operator in range(2)]]
+    assert len(living(lab)) == 3
+    assert [node["instance_id"] for node in both[0].nodes] == [node["instance_id"] for node in both[1].nodes]
+
+
+def test_denied_launch_names_the_iam_action_before_anything_is_bought(lab: Lab) -> None:
+    lab.part.conditions.denied = ["RunInstances"]
+    with pytest.raises(InputError, match="grant the IAM action ec2:RunInstances"):
+        play(lab, check=True)
+
+
+def test_five_wrong_inputs_are_named_in_one_answer(lab: Lab) -> None:
+    wrong = {
+        "image_id": "ami-00000000000000000",
+        "instance_type": "m99.large",
+        "subnet_id": [lab.subnets["a"], "subnet-00000000000000000"],
+        "security_group_ids": ["sg-00000000000000000"],
+        "placement_group_name": "nowhere",
+    }
+    with pytest.raises(InputError) as caught:
+        play(lab, check=True, **wrong)
+    assert [problem.partition(":")[0] for problem in caught.value.details["problems"]] == list(wrong)
+    assert not any(call.mutating for call in lab.ledger.calls)
+
+
+def test_legacy_instance_with_two_tags_is_listed_and_deleted(lab: Lab) -> None:
+    tags = [{"Key": "Name", "Value": "fargle-legacy"}, {"Key": "Cluster", "Value": "fargle"}]
+    legacy = lab.running(TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    item = discover(InfoOptions("fargle"), clients_of(lab)).values["cluster"]["instances"][0]
+    assert (item["instance_id"], item["role"], item["generation"]) == (legacy, "", None)
+    assert play(lab, state="absent", nodes=[{"name": "fargle-legacy"}]).nodes[0]["state"] == "terminated"
+
+
+def test_look_alikes_are_left_alone(lab: Lab) -> None:
+    play(lab, nodes=[{"name": "fargle-worker-10"}])
+    play(lab, nodes=[{"name": NAMES[0]}])
+    play(lab, cluster="fargle2", nodes=[{"name": "fargle2-worker-1"}])
+    play(lab, state="absent", nodes=[{"name": NAMES[0]}])
+    assert [name for name, _instance_id in living(lab)] == ["fargle-worker-10", "fargle2-worker-1"]
+    with pytest.raises(InputError, match="belongs to cluster fargle2"):
+        play(lab, state="absent", nodes=[{"name": "fargle2-worker-1"}])
+
+
+def test_outcomes_are_plain_data(lab: Lab) -> None:
+    assert json.loads(json.dumps(play(lab).result(with_diff=True)))["changed"] is True
