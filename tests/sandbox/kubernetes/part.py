@@ -212,6 +212,24 @@ class KubernetesStore:
             pods = [pod for pod in cluster.list(PODS) if pod["spec"].get("nodeName") == name and not deleting(pod)]
         return any((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == seed.INGRESS and condition(pod, "Ready") == "True" for pod in pods)
 
+    def api_address(self, cluster_key: str) -> tuple[str, int] | None:
+        """Where a cluster's API server listens: what port 6443 of its control planes forwards to."""
+        server = self._servers.get(cluster_key)
+        return (server.http.host, server.http.port) if server else None
+
+    def node_apply(self, cluster_key: str, name: str, labels: t.Mapping[str, str], taints: t.Sequence[t.Mapping[str, str]]) -> None:
+        """Add labels and taints to a Node, as Talos does with an administrator's rights once its kubelet has registered."""
+        cluster = self.clusters[cluster_key]
+        with cluster.lock:
+            found = cluster.find(NODES, "", name)
+            if found is None:
+                return
+            metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **labels}}
+            merged = {(taint["key"], taint["effect"]): dict(taint) for taint in [*(found["spec"].get("taints") or []), *taints]}
+            spec = {**found["spec"], "taints": list(merged.values())} if merged else found["spec"]
+            cluster.store(NODES, {**found, "metadata": metadata, "spec": spec})
+            self._settle(cluster)
+
     def node(self, cluster_key: str, name: str) -> Object | None:
         """The Node object, if there is one. Not to be changed."""
         cluster = self.clusters[cluster_key]
