@@ -150,12 +150,12 @@ def instance(item: Item) -> Item:
 
 
 def inferred_role(item: Item, groups: t.Sequence[Item]) -> str:
-    """The role of an instance: its tag, else controlplane for a target of an apiserver group, else unknown ("")."""
+    """The role of an instance: its tag, else by the target groups it is in, apiserver before ingress, else unknown ("")."""
     if item["role"]:
         return item["role"]
     own = {item["instance_id"], item["private_ip"]}
-    member = any(group["kind"] == "apiserver" and own & {entry["id"] for entry in group["targets"]} for group in groups)
-    return "controlplane" if member else ""
+    kinds = {group["kind"] for group in groups if own & {entry["id"] for entry in group["targets"]}}
+    return "controlplane" if "apiserver" in kinds else "worker" if "ingress" in kinds else ""
 
 
 def oddities(instances: t.Sequence[Item], groups: t.Sequence[Item]) -> list[str]:

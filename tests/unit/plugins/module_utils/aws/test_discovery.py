@@ -262,3 +262,12 @@ def test_oddities_name_what_a_user_should_look_at() -> None:
     assert "2 instances are called twin: i-1, i-2" in found
     assert "instances without a Name tag: i-3" in found
     assert "instance i-1: tag Role=master is none of worker, controlplane" in found
+
+
+@pytest.mark.parametrize(
+    ("role", "kinds", "expected"),
+    [("", ["apiserver", "ingress"], "controlplane"), ("", ["ingress"], "worker"), ("", [], ""), ("worker", ["apiserver"], "worker")],
+)
+def test_role_of_an_instance_without_the_tag_is_where_it_serves(role: str, kinds: list[str], expected: str) -> None:
+    groups = [{"kind": kind, "targets": [{"id": "i-1"}, {"id": "i-9"}]} for kind in kinds]
+    assert classify.inferred_role({"role": role, "instance_id": "i-1", "private_ip": "10.0.0.1"}, groups) == expected
