@@ -183,7 +183,6 @@ class Lifecycle:
         instance.become("terminated", doom, "User initiated shutdown" if doom == USER_SHUTDOWN else "Client error on launch")
         instance.life.post_due = None
         self.part.effect("destroy", instance.id)
-        self.part.targets_lost(instance.id)
 
     def _post_console(self, instance: StrictInstance, now: float) -> None:
         """EC2 buffers console output now and then; between two posts GetConsoleOutput shows the old text."""

@@ -19,8 +19,11 @@ from moto.kms.models import kms_backends
 from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
 from ..http import HttpServer, listen
+from ..nlb import DataPlane, Results, View
 from .ec2 import StrictEC2Backend
+from .elbv2 import StrictELBv2Backend
 from .instances import Lifecycle
+from .traffic import Traffic
 from .world import Clock, Conditions, register
 from .wsgi import AwsApp
 
@@ -29,7 +32,7 @@ if t.TYPE_CHECKING:
     from .instances import VM
 
 LOG = logging.getLogger(__name__)
-TICK = 0.02
+TICK = 0.05
 
 
 class Machines(t.Protocol):
@@ -76,7 +79,11 @@ class AwsPart:
         self.clock = Clock()
         self.conditions = Conditions()
         self.lifecycle = Lifecycle(self)
+        self.traffic = Traffic(self)
+        self._plane = DataPlane(loop, self._checked)
+        self._view = View()
         self._effects: collections.deque[tuple[str, t.Any]] = collections.deque()
+        self._found: collections.deque[Results] = collections.deque()
         self._awake = threading.Event()
         self._stopping = False
         self._port = port
@@ -89,8 +96,10 @@ class AwsPart:
         listener = listen(host, self._port)
         register(self.account, self)
         ec2_backends[self.account].backend = StrictEC2Backend
+        elbv2_backends[self.account].backend = StrictELBv2Backend
         self._server = HttpServer(AwsApp(self), host, self._port, listener=listener)
         self._server.start()
+        self._plane.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,12 +110,34 @@ class AwsPart:
         self._stopping = True
         self.wake()
         self._thread.join()
+        self._plane.stop()
         for stores in self._stores().values():
             stores.clear()
 
     def ec2_backends(self) -> list[t.Any]:
         """The EC2 stores of all regions used so far."""
         return list(ec2_backends[self.account].values())
+
+    def elbv2_backends(self) -> list[t.Any]:
+        """The load balancer stores of all regions used so far."""
+        return list(elbv2_backends[self.account].values())
+
+    def addresses_of(self, load_balancer_name: str) -> list[str]:
+        """Where a network load balancer listens, one address per zone; what its DNS name would resolve to.
+
+        KeyError if there is no such load balancer.
+        """
+        with self.lock:
+            found = {one.name: one.addresses for store in self.elbv2_backends() for one in store.load_balancers.values()}
+        return list(found[load_balancer_name])
+
+    def address_of(self, load_balancer_name: str) -> str:
+        """The first of its addresses. Every address reaches the targets of all zones."""
+        return self.addresses_of(load_balancer_name)[0]
+
+    def port_of(self, load_balancer_name: str, port: int) -> int:
+        """The port really bound for a listener: another one where only root may bind it. KeyError until it listens."""
+        return self._plane.bound[self.address_of(load_balancer_name), port]
 
     def _stores(self) -> dict[str, dict[str, t.Any]]:
         """moto's stores of this account: service -> region -> store."""
@@ -121,14 +152,20 @@ class AwsPart:
 
     def advance(self) -> None:
         """Bring the world up to the clock; the lock is held."""
-        self.lifecycle.advance(self.clock.now())
+        while self._found:
+            self.traffic.record(self._found.popleft())
+        now = self.clock.now()
+        self.lifecycle.advance(now)
+        self.traffic.advance(now)
 
     def effect(self, method: str, argument: t.Any) -> None:
         """Queue a call of the machines; the lock is held."""
         self._effects.append((method, argument))
 
-    def targets_lost(self, instance_id: str) -> None:
-        """An instance is gone."""
+    def _checked(self, results: Results) -> None:
+        """Health checks found something; called on the loop, which must never wait for the lock."""
+        self._found.append(results)
+        self.wake()
 
     def _run(self) -> None:
         while not self._stopping:
@@ -137,6 +174,10 @@ class AwsPart:
             try:
                 with self.lock:
                     self.advance()
+                    view = self.traffic.view(self.clock.now())
+                if view != self._view:
+                    self._view = view
+                    self._plane.show(view)
             except Exception:  # a bug in one instance's life must not stop time for all others
                 LOG.exception("the AWS clock stumbled")
             self._tell_machines()
@@ -165,6 +206,7 @@ class AwsPart:
         """
         with self.lock:
             self._effects.clear()
+            self._found.clear()
             now, stores, conditions = copy.deepcopy(snapshot)
             for name, regions in self._stores().items():
                 regions.clear()

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
+import socket
 import time
 import typing as t
 
@@ -52,6 +54,7 @@ class Lab:
     ledger: Ledger
     machines: RecordingMachines
     network: str
+    loop: LoopThread
     vpc: str = ""
     subnets: dict[str, str] = dataclasses.field(default_factory=dict)
     group: str = ""
@@ -102,6 +105,44 @@ class Lab:
         return str(found["State"]["Name"]) if found else ""
 
 
+class Answering:
+    """A TCP server that greets every connection with its name, then echoes; `with` opens and closes it."""
+
+    def __init__(self, lab: Lab, ip: str, port: int, name: str) -> None:
+        self.lab, self.ip, self.port, self.name = lab, ip, port, name
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with contextlib.suppress(OSError):
+            writer.write(f"{self.name}\n".encode())
+            while chunk := await reader.read(1024):
+                writer.write(chunk)
+        self._writers.discard(writer)
+        writer.close()
+
+    def __enter__(self) -> Answering:
+        self._server = self.lab.loop.run(asyncio.start_server(self._talk, self.ip, self.port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lab.loop.run(self._close())
+
+    async def _close(self) -> None:
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+
+def greeting(address: str, port: int) -> str:
+    """Who answers a new connection there; "" if it is refused or reset."""
+    try:
+        with socket.create_connection((address, port), 2.0) as connection:
+            return connection.recv(100).decode().strip()
+    except OSError:
+        return ""
+
+
 def until(true: t.Callable[[], t.Any], seconds: float = 5.0) -> t.Any:
     """Wait for a condition; AssertionError when it does not come true."""
     deadline = time.monotonic() + seconds
@@ -136,7 +177,7 @@ def laboratory() -> t.Iterator[Lab]:
     ledger, machines, loop = Ledger(), RecordingMachines(), LoopThread()
     loop.start()
     part = _start(ledger, machines, loop)
-    lab = Lab(part, ledger, machines, part.network)
+    lab = Lab(part, ledger, machines, part.network, loop)
     try:
         _furnish(lab)
         yield lab
@@ -164,7 +205,8 @@ def _furnish(lab: Lab) -> None:
 def fresh(lab: Lab) -> t.Iterator[Lab]:
     """The lab with fast delays; afterwards the world, the ledger and the machines are as they were."""
     before = lab.part.snapshot()
-    lab.ledger.delays = {"ec2.visible": 0.0, "ec2.pending": 0.02, "ec2.terminating": 0.02, "ec2.console": 0.0}
+    quick = ("ec2.pending", "ec2.terminating", "elb.provision", "elb.initial", "elb.interval", "elb.drain", "elb.propagate")
+    lab.ledger.delays = {"ec2.visible": 0.0, "ec2.console": 0.0, **dict.fromkeys(quick, 0.02)}
     try:
         yield lab
     finally:
