@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import typing as t
 
-try:  # noqa: SIM105 - the form that ansible-test knows
+try:
+    import boto3  # noqa: F401 - used by amazon.aws
     import botocore.exceptions
 except ImportError:
-    # AnsibleAWSModule reports it.
-    pass
+    HAS_BOTO3 = False
+else:
+    HAS_BOTO3 = True
+
+from ansible.module_utils.basic import missing_required_lib
 
 from .._errors import ManagerError
+from .clients import Clients
+
+if t.TYPE_CHECKING:
+    from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 # Only Nitro instances can give the current console; the others give a copy that AWS made minutes ago.
 _NO_LATEST = ("UnsupportedOperation", "InvalidParameterValue", "InvalidParameterCombination")
@@ -45,3 +53,11 @@ def console_output(ec2: t.Any, instance_id: str) -> str:
     except botocore.exceptions.BotoCoreError as error:
         raise ManagerError(f"cannot read the console of {instance_id}: {error}") from None
     return str(reply.get("Output") or "")
+
+
+def console_reader(module: AnsibleAWSModule, calls: int) -> t.Callable[[str], str]:
+    """console_output with the module's connection options, good for this many calls at a time."""
+    if not HAS_BOTO3:
+        raise ManagerError(f"{missing_required_lib('boto3')} It reads the consoles; another identity_check does without")
+    ec2 = Clients.of_module(module, calls).ec2
+    return lambda instance_id: console_output(ec2, instance_id)

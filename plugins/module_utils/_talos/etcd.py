@@ -46,7 +46,7 @@ class Options:
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> Options:
         """Read the module's options. Raises InputError."""
-        config = parse(params["talosconfig"])
+        config = parse(params["talosconfig"], params.get("context"))
         try:
             endpoints = tuple(endpoint(text) for text in params["endpoints"] or ()) or config.endpoints
         except ValueError as error:

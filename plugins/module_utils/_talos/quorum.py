@@ -155,9 +155,7 @@ def find(node: NodeRef, members: t.Sequence[Member]) -> tuple[Member | None, lis
     elif node.address:
         found = [member for member in members if node.address in member.row.addresses]
         if node.hostname and any(member.row.hostname and member not in namesakes for member in found):
-            raise ManagerError(
-                f"{node.name}: the etcd member at {node.address} is {found[0]}, not {node.hostname}; say which is meant by its member_id"
-            )
+            raise ManagerError(f"{node.name}: the etcd member at {node.address} is {found[0]}, not {node.hostname}; say which is meant by its member_id")
     else:
         found = namesakes
     if len(found) > 1:

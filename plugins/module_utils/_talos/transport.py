@@ -19,6 +19,7 @@ import typing as t
 try:
     import cryptography  # noqa: F401 - used by tls.py
     import google.protobuf  # noqa: F401 - used by messages.py
+    import yaml  # noqa: F401 - used by talosconfig.py
     from grpclib.client import Channel, UnaryUnaryMethod
     from grpclib.config import Configuration
     from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
@@ -68,7 +69,7 @@ class TalosError(ManagerError):
 
 def missing_library() -> tuple[str, str] | None:
     """The Python package that is not installed and the traceback of its import, else None."""
-    return (MISSING.replace("google", "protobuf"), IMPORT_ERROR) if IMPORT_ERROR else None
+    return ({"google": "protobuf", "yaml": "PyYAML"}.get(MISSING, MISSING), IMPORT_ERROR) if IMPORT_ERROR else None
 
 
 class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]

@@ -1,0 +1,282 @@
+#!/usr/bin/python
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: talos_apply_config
+short_description: Configures new Talos nodes and waits until they have joined
+version_added: 1.0.0
+description:
+  - Renders the machine configs of any number of nodes as M(k8s_cluster.manager.talos_machine_config) does, sends each node its own, and waits
+    until it has joined, all nodes in one call.
+  - Only nodes in maintenance mode are configured. A node that is configured already is compared with what it should be, RV(nodes[].drift) tells the
+    result, and nothing is changed. A node of another cluster fails.
+  - A node in maintenance mode has no proof of whose it is, and whoever answers at its address gets the secrets of the cluster. Therefore its
+    certificate is compared with the fingerprint that the machine prints on its console, which AWS hands over by another way.
+  - A node is done when its Talos API shows a certificate of the cluster's CA and, with O(talosconfig), its stage is C(running). A control plane is
+    done when it is also a voting member of etcd. Answers of the node to the sending do not count, they get lost too often.
+  - Workers are configured all at once, control planes one by one, the next only when the one before votes.
+author:
+  - k8s_cluster.manager contributors (@k8s-cluster)
+extends_documentation_fragment:
+  - k8s_cluster.manager.attributes
+  - k8s_cluster.manager.attributes.set_module
+  - k8s_cluster.manager.attributes.actiongroup_aws
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  config:
+    description:
+      - The base, as C(talosctl gen config) makes it (C(worker.yaml) or C(controlplane.yaml)), as YAML or JSON text.
+      - Its C(machine.ca) is what the nodes are recognised by afterwards.
+    type: str
+    required: true
+  patch:
+    description: A patch for all nodes, or a list of patches applied in order, as YAML or JSON text.
+    type: str
+  nodes:
+    description:
+      - The nodes. In check mode their addresses may be missing, for VMs that do not exist yet.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The node's name.
+        type: str
+        required: true
+      hostname:
+        description: The node's hostname, short or fully qualified. Without it the config's own is kept.
+        type: str
+      labels:
+        description: Labels of the Kubernetes node.
+        type: dict
+        default: {}
+      taints:
+        description: Taints of the Kubernetes node.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          key:
+            description: The taint's key.
+            type: str
+            required: true
+          value:
+            description: The taint's value.
+            type: str
+            default: ""
+          effect:
+            description: What the taint does to pods that do not tolerate it.
+            type: str
+            choices: [NoSchedule, PreferNoSchedule, NoExecute]
+            default: NoSchedule
+      patch:
+        description: Patches of this node alone, applied after O(patch), in the same forms.
+        type: str
+      address:
+        description: The address at which the node's Talos API is reached.
+        type: str
+      instance_id:
+        description: The VM whose console tells the fingerprint. Required if O(identity_check=console).
+        type: str
+      fingerprint:
+        description:
+          - The fingerprint of the node's certificate in maintenance mode, as its console shows it. Required if O(identity_check=fingerprint).
+        type: str
+  role:
+    description: The role of the nodes. The module fails if it is not what C(machine.type) says.
+    type: str
+    choices: [worker, controlplane]
+    required: true
+  talos_version:
+    description:
+      - The Talos release whose rules count, such as V(v1.13.2).
+      - Without it the tag of C(machine.install.image) counts, else the newest release this collection knows.
+    type: str
+  mode:
+    description: What to validate for. V(metal) requires install instructions, V(cloud) does not.
+    type: str
+    choices: [cloud, metal]
+    default: cloud
+  talosconfig:
+    description:
+      - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin).
+      - Required for control planes. Without it a worker counts as done when it shows a certificate of the cluster, and its drift is unknown.
+    type: str
+  context:
+    description: The context of O(talosconfig) to use instead of its current one.
+    type: str
+  endpoints:
+    description:
+      - Addresses of control planes that tell who is in etcd, the first that answers is asked.
+      - Without it the endpoints of O(talosconfig).
+    type: list
+    elements: str
+    default: []
+  identity_check:
+    description:
+      - V(console) reads the fingerprint from the VM's console. This needs the permission C(ec2:GetConsoleOutput). Consoles of instance types that are not
+        built on Nitro are minutes late.
+      - V(fingerprint) takes it from O(nodes[].fingerprint).
+      - V(none) sends the secrets of the cluster to whoever answers. It warns.
+    type: str
+    choices: [console, fingerprint, none]
+    default: console
+  wait_timeout:
+    description: Seconds to wait for each node. Of a control plane the time until its turn does not count.
+    type: int
+    default: 900
+  concurrency:
+    description: How many nodes are talked to at the same time.
+    type: int
+    default: 50
+requirements:
+  - grpclib >= 0.4.7
+  - protobuf >= 4.25
+  - cryptography >= 41
+  - PyYAML >= 5.4
+seealso:
+  - module: k8s_cluster.manager.talos_machine_config
+  - module: k8s_cluster.manager.talos_etcd_member
+"""
+
+EXAMPLES = r"""
+- name: Configure two workers
+  k8s_cluster.manager.talos_apply_config:
+    config: "{{ worker_config }}"
+    patch: "{{ worker_patch }}"
+    role: worker
+    talosconfig: "{{ talosconfig }}"
+    nodes:
+      - name: fargle-worker-7
+        hostname: fargle-worker-7.example.com
+        address: 10.0.1.57
+        instance_id: i-0123456789abcdef0
+      - name: fargle-worker-8
+        hostname: fargle-worker-8.example.com
+        address: 10.0.2.58
+        instance_id: i-0123456789abcdef1
+
+- name: Configure a machine whose console somebody has read
+  k8s_cluster.manager.talos_apply_config:
+    config: "{{ worker_config }}"
+    role: worker
+    identity_check: fingerprint
+    nodes:
+      - name: fargle-worker-9
+        hostname: fargle-worker-9.example.com
+        address: 10.0.1.59
+        fingerprint: JXuzxDpbmXuxWlEjcoo2MpAGU1Ae0KBpJK1VAcSpR9s=
+"""
+
+RETURN = r"""
+nodes:
+  description: The nodes whose configs are valid, in the order of O(nodes).
+  returned: when the options were right
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The node's name.
+      type: str
+    address:
+      description: Its address, null while it has none.
+      type: str
+    was:
+      description: What it was in when first met, V(maintenance), V(configured) or V(unreachable). Null in check mode for a node without address.
+      type: str
+    applied:
+      description: Whether this run configured it. Always V(false) in check mode.
+      type: bool
+    drift:
+      description: Whether its config differs from what it should be. Null if it could not be read.
+      type: bool
+    stage:
+      description: Its stage, V(running) at the end. Null without O(talosconfig).
+      type: str
+    talos_version:
+      description: The Talos version that it runs. Null without O(talosconfig).
+      type: str
+    fingerprint:
+      description: The fingerprint of the certificate that it had in maintenance mode, null if it was not seen in it.
+      type: str
+    digest:
+      description: The SHA-256 of the config it should have.
+      type: str
+  sample:
+    - name: fargle-worker-7
+      address: 10.0.1.57
+      was: maintenance
+      applied: true
+      drift: false
+      stage: running
+      talos_version: v1.11.6
+      fingerprint: JXuzxDpbmXuxWlEjcoo2MpAGU1Ae0KBpJK1VAcSpR9s=
+      digest: 5a2f4f0b6f0b0a7a1d7f4c0b0e3fd1a86a3a4a1a2d31bb9ad7e5bb7b5a3b9a3e
+config_info:
+  description: What the config says of its cluster, as M(k8s_cluster.manager.talos_machine_config) returns it.
+  returned: when the options were right
+  type: dict
+problems:
+  description: Every problem of the options.
+  returned: when there are any
+  type: list
+  elements: str
+plan:
+  description: The nodes to configure, with C(verb), C(node) and C(target); the same in check mode and in the run that follows.
+  returned: when the options were right
+  type: list
+  elements: dict
+failures:
+  description: The nodes that failed, with C(name) and C(msg). The others have been carried to the end.
+  returned: when nodes failed
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_reader
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import missing_library
+
+
+def main() -> None:
+    """Wire the options to the work."""
+    node = {**NODE_OPTIONS, "address": {"type": "str"}, "instance_id": {"type": "str"}, "fingerprint": {"type": "str"}}
+    module = AnsibleAWSModule(
+        argument_spec={
+            **CONFIG_OPTIONS,
+            "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
+            "talosconfig": {"type": "str", "no_log": True},
+            "context": {"type": "str"},
+            "endpoints": {"type": "list", "elements": "str", "default": []},
+            "identity_check": {"type": "str", "choices": ["console", "fingerprint", "none"], "default": "console"},
+            "wait_timeout": {"type": "int", "default": 900},
+            "concurrency": {"type": "int", "default": 50},
+        },
+        supports_check_mode=True,
+        # Only reading consoles needs it.
+        check_boto3=False,
+    )
+    missing = missing_library()
+    if missing:
+        module.fail_json(msg=missing_required_lib(missing[0]), exception=missing[1])
+
+    def work() -> Outcome:
+        reads = module.params["identity_check"] == "console" and module.params["nodes"] and not module.check_mode
+        console = console_reader(module, module.params["concurrency"]) if reads else None
+        return apply_configs(module.params, console, module.check_mode)
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()
