@@ -20,7 +20,7 @@ import typing as t
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
-from . import client, documents, identity, redact, tls
+from . import client, documents, emit, identity, redact, tls
 from .etcd import Etcd
 from .machine_config import config_info, rendering
 from .render import NodeConfig, Rendering, release
@@ -421,13 +421,17 @@ def same_config(wanted: str, active: str, version: str) -> bool:
     """Whether two configs say the same, whatever their order of keys and documents, comments and style."""
     if wanted == active:
         return True
+    minor, _version = release([], version)
     try:
-        minor, _version = release([], version)
-        ours, theirs = (sorted(((d.identity, d.value) for d in documents.load(text, minor).documents), key=lambda pair: pair[0]) for text in (wanted, active))
+        return _canonical(wanted, minor) == _canonical(active, minor)
     except ConfigError:
         # What this release cannot read is not what it would write.
         return False
-    return ours == theirs
+
+
+def _canonical(text: str, minor: int) -> dict[tuple[str, str], str]:
+    """A config's documents by kind and name, each as Talos itself would print it."""
+    return {document.identity: emit.text(emit.tree(document.value, document.kind.root)) for document in documents.load(text, minor).documents}
 
 
 def apply_configs(params: t.Mapping[str, t.Any], console: Console | None, check_mode: bool) -> Outcome:

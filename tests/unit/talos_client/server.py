@@ -162,38 +162,41 @@ class Node:
 
         return Handler(answer, Cardinality.UNARY_UNARY, request_type, reply_type)
 
-    def _start(self, context: ssl.SSLContext) -> None:
-        async def start() -> None:
-            self._server = Server([self])
-            await self._server.start(self.ip, 50000, ssl=context)
+    async def listen(self, context: ssl.SSLContext) -> None:
+        self._server = Server([self])
+        await self._server.start(self.ip, 50000, ssl=context)
 
-        self.loop.run(start())
+    async def shut(self) -> None:
+        """Refuse connections; those that are open are cut."""
+        server, self._server = self._server, None
+        if server:
+            server.close()
+            await server.wait_closed()
+
+    def as_maintenance(self) -> ssl.SSLContext:
+        issued = Authority("maintenance").issue("maintenance-service.talos.dev", self.ip)
+        self.fingerprint = tls.fingerprint(issued.der)
+        return server_context(None, self.ip, issued)
+
+    def as_secure(self, names: str | None = None) -> ssl.SSLContext:
+        issued = self.authority.issue("node", names or self.ip)
+        self.fingerprint = tls.fingerprint(issued.der)
+        return server_context(self.authority, self.ip, issued)
 
     def maintenance(self) -> Node:
         """Listen as a node without configuration: a throw-away CA, no client authentication."""
-        issued = Authority("maintenance").issue("maintenance-service.talos.dev", self.ip)
-        self.fingerprint = tls.fingerprint(issued.der)
-        self._start(server_context(None, self.ip, issued))
+        self.loop.run(self.listen(self.as_maintenance()))
         return self
 
     def secure(self, names: str | None = None) -> Node:
         """Listen as a configured node: a certificate of the cluster's CA, client certificates required."""
-        issued = self.authority.issue("node", names or self.ip)
-        self.fingerprint = tls.fingerprint(issued.der)
-        self._start(server_context(self.authority, self.ip, issued))
+        self.loop.run(self.listen(self.as_secure(names)))
         return self
 
     def stop(self) -> None:
-        """Refuse connections."""
-
-        async def stop() -> None:
-            if self._server:
-                self._server.close()
-                await self._server.wait_closed()
-
+        """Refuse connections, from another thread."""
         with contextlib.suppress(TimeoutError):
-            self.loop.run(stop())
-        self._server = None
+            self.loop.run(self.shut())
 
 
 CUT = object()
