@@ -48,6 +48,12 @@ options:
         description: The VM's provider ID (V(aws:///eu-central-1a/i-0123456789abcdef0)) or its instance ID.
         type: str
         aliases: [instance_id]
+  cordon:
+    description:
+      - Whether to cordon the nodes first. V(false) is for a play that has cordoned them earlier, with M(k8s_cluster.manager.k8s_node):
+        in check mode, where that has not happened, the cordoning then is not planned twice.
+    type: bool
+    default: true
   timeout:
     description: Seconds that the evictions of all nodes may take.
     type: int
@@ -158,6 +164,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome impor
 def main() -> None:
     """Wire the options to the work."""
     own = {
+        "cordon": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 300},
         "volume_timeout": {"type": "int", "default": 600},
         "force": {"type": "bool", "default": False},

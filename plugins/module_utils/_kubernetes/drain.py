@@ -27,7 +27,7 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 10.0
 
 @dataclasses.dataclass(frozen=True)
 class DrainOptions:
-    """What k8s_node_drain is asked to do. Times in seconds; grace period None means each pod's own."""
+    """What k8s_node_drain is asked to do. Times in seconds; grace period None means each pod's own; cordon False: somebody else has."""
 
     nodes: list[Wanted]
     timeout: float
@@ -37,6 +37,7 @@ class DrainOptions:
     disable_eviction: bool = False
     terminate_grace_period: int | None = None
     unreachable: str = "fail"
+    cordon: bool = True
 
 
 @dataclasses.dataclass
@@ -178,7 +179,7 @@ def two_budgets_text(pod: Pod, budgets: t.Sequence[Budget]) -> str:
 def plan(job: Job, options: DrainOptions) -> list[Step]:
     """The changes to one node (pure)."""
     steps = []
-    if not job.node.get("spec", {}).get("unschedulable"):
+    if options.cordon and not job.node.get("spec", {}).get("unschedulable"):
         steps.append(Step("cordon", job.name, f"node/{job.node_name}", before={"unschedulable": False}, after={"unschedulable": True}))
     verb = "delete" if options.disable_eviction else "evict"
     for entry in job.reports.values():
@@ -202,7 +203,7 @@ def predictions(job: Job, options: DrainOptions, budgets: t.Sequence[Budget]) ->
 def carry_out(api: Api, jobs: list[Job], options: DrainOptions, budgets: list[Budget], outcome: Outcome, clock: Clock) -> None:
     """Cordon all before the first eviction, so that no pod moves from one doomed node to the next; then evict side by side."""
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        for_all(pool, lambda job: cordon(api, job), jobs, outcome)
+        for_all(pool, lambda job: cordon(api, job), jobs if options.cordon else [], outcome)
         for_all(pool, lambda job: empty(api, job, options, budgets, clock), [job for job in jobs if job.name not in outcome.failures], outcome)
     drained = [job for job in jobs if job.name not in outcome.failures and not is_unreachable(job.node)]
     wait_detached(api, drained, options, outcome, clock)

@@ -117,6 +117,12 @@ def test_check_mode_plans_the_same_and_changes_nothing(monkeypatch: pytest.Monke
     assert results(outcome) == {"web": "evicted"}
 
 
+def test_nodes_that_somebody_else_cordons_are_only_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = [nodes(NODE), pods(pod("web")), budgets(), pods(pod("web")), evict("web"), pods(), attachments()]
+    outcome = run(monkeypatch, *script, cordon=False)
+    assert [(step.verb, step.target) for step in outcome.steps] == [("evict", "pod/shop/web")]
+
+
 def test_C9_rerun_on_a_cordoned_and_empty_node_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = run(monkeypatch, nodes(CORDONED), pods(), budgets(), pods(), attachments())
     assert (outcome.steps, outcome.failures) == ([], {})

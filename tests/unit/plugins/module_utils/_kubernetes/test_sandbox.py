@@ -1,0 +1,208 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same modules against the simulated Kubernetes API, which refuses what the real one refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import client as client_module
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import drain, nodes
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.client import Api, connect
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import read
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, Wanted
+
+from tests.sandbox import pki
+from tests.sandbox.calls import Fault, Ledger
+from tests.sandbox.kubernetes import KubernetesStore, seed
+from tests.sandbox.kubernetes.resources import CLAIMS, DEPLOYMENTS, STATEFULSETS, VOLUMES
+
+ADDRESS = "127.78.0.2"
+
+
+class Lab:
+    """A started cluster and an Api for its administrator."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.ledger.delays = {"*": 0}
+        self.store = KubernetesStore(self.ledger)
+        self.secrets = pki.kubernetes_pki("fargle")
+        with socket.socket() as found:
+            found.bind((ADDRESS, 0))
+            self.port = int(found.getsockname()[1])
+        self.cluster = self.store.add_cluster("fargle", ADDRESS, self.secrets, port=self.port, names=["fargle.example.com"])
+
+    def kubeconfig(self, server: str) -> str:
+        """As talosctl writes it."""
+        admin = self.secrets.admin
+        return yaml.safe_dump(
+            {
+                "clusters": [{"name": "fargle", "cluster": {"server": server, "certificate-authority-data": self.secrets.ca.crt_b64}}],
+                "users": [{"name": "u", "user": {"client-certificate-data": admin.crt_b64, "client-key-data": admin.key_b64}}],
+                "contexts": [{"name": "admin@fargle", "context": {"cluster": "fargle", "user": "u"}}],
+            }
+        )
+
+    def node(self, name: str, number: int, ready: bool = True) -> Wanted:
+        """A node whose kubelet is running."""
+        self.store.kubelet_register("fargle", name, f"127.78.10.{number}", f"aws:///eu-a/i-{number:08x}")
+        if ready:
+            self.store.kubelet_ready("fargle", name)
+        return Wanted(name, f"127.78.10.{number}", f"i-{number:08x}")
+
+    def web(self, *budgets: dict[str, t.Any]) -> None:
+        """Two pods, and disruption budgets for them."""
+        with self.cluster.lock:
+            seed.namespace(self.cluster, "shop")
+            seed.workload(self.cluster, DEPLOYMENTS, "shop", "web", replicas=2)
+            for index, budget in enumerate(budgets):
+                seed.budget(self.cluster, "shop", f"web-{index}", app="web", **budget)
+        self.store.settle("fargle")
+
+    def database(self) -> None:
+        """A StatefulSet whose pod has a volume."""
+        volume: dict[str, t.Any] = {
+            "metadata": {"name": "pv-1"},
+            "spec": {"csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}, "capacity": {"storage": "1Gi"}},
+        }
+        volume["spec"]["accessModes"] = ["ReadWriteOnce"]
+        claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "pv-1"}}
+        with self.cluster.lock:
+            seed.namespace(self.cluster, "shop")
+            self.cluster.create(VOLUMES, "", {"apiVersion": "v1", "kind": "PersistentVolume", **volume})
+            self.cluster.create(CLAIMS, "shop", {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **claim})
+            uses = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+            seed.workload(self.cluster, STATEFULSETS, "shop", "db", extra=uses)
+        self.store.settle("fargle")
+
+    def operations(self) -> list[str]:
+        """What was asked, in order."""
+        return [call.operation for call in self.ledger.calls]
+
+
+@pytest.fixture
+def lab() -> t.Iterator[Lab]:
+    made = Lab()
+    made.store.start()
+    yield made
+    made.store.stop()
+
+
+@pytest.fixture
+def api(lab: Lab) -> t.Iterator[Api]:
+    """Over the direct endpoint, while the kubeconfig names the load balancer."""
+    with connect(read(lab.kubeconfig("https://fargle.example.com:6443"), server=f"https://{ADDRESS}:{lab.port}")) as made:
+        yield made
+
+
+def drained(*wanted: Wanted, timeout: float = 20.0, **more: t.Any) -> DrainOptions:
+    return DrainOptions(nodes=list(wanted), timeout=timeout, volume_timeout=5.0, **more)
+
+
+def test_drain_within_a_budget_then_delete(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.web({"maxUnavailable": 1})
+    lab.node("w2", 2)
+    planned = drain.work(drained(doomed), api, check_mode=True)
+    outcome = drain.work(drained(doomed), api, check_mode=False)
+    assert outcome.failures == {}
+    assert [step.summary() for step in outcome.steps] == [step.summary() for step in planned.steps]
+    assert [(p["namespace"], p["result"]) for p in outcome.nodes[0]["pods"]] == [("shop", "evicted")] * 2
+    gone = nodes.work(NodeOptions([doomed], "absent", 5.0), api, check_mode=False)
+    assert [entry["name"] for entry in gone.values["all_nodes"]] == ["w2"]
+    assert drain.work(drained(doomed), api, check_mode=False).steps == []
+
+
+def test_C1_budget_without_room(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.web({"minAvailable": 2})
+    outcome = drain.work(drained(doomed, timeout=1.5), api, check_mode=False)
+    assert "blocked by PodDisruptionBudget shop/web-0 (needs 2 healthy pods and has 2)" in outcome.failures["w1"]
+    assert nodes.work(NodeOptions([doomed], "ready", 1.0), api, check_mode=True).nodes[0]["unschedulable"] is True
+
+
+def test_C1b_two_budgets(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.web({"maxUnavailable": 1}, {"maxUnavailable": 1})
+    outcome = drain.work(drained(doomed), api, check_mode=False)
+    assert "shop/web-0" in outcome.failures["w1"]
+    assert "shop/web-1" in outcome.failures["w1"]
+    assert "create_pods/eviction" not in lab.operations()
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "lost_reply"])
+def test_faults_of_the_eviction_api(lab: Lab, api: Api, kind: str) -> None:
+    doomed = lab.node("w1", 1)
+    lab.web()
+    lab.node("w2", 2)
+    lab.ledger.faults = [Fault(kind, "kubernetes", "create_pods/eviction", ordinals=[1])]
+    assert drain.work(drained(doomed), api, check_mode=False).failures == {}
+
+
+def test_C2_dead_node(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.web()
+    lab.node("w2", 2)
+    lab.store.kubelet_ready("fargle", "w1", ready=False)
+    lab.store.settle("fargle")
+    assert "unreachable=force" in drain.work(drained(doomed), api, check_mode=False).failures["w1"]
+    assert drain.work(drained(doomed, unreachable="force"), api, check_mode=False).failures == {}
+
+
+def test_C8_drain_ends_only_when_the_volume_is_detached(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.database()
+    lab.ledger.delays["volume.detach"] = 1.5
+    assert drain.attached_volumes(api, [drain.Job("w1", {"metadata": {"name": "w1"}}, [])], set()) == {"w1": ["pv-1"]}
+    assert drain.work(drained(doomed), api, check_mode=False).failures == {}
+    assert drain.attached_volumes(api, [drain.Job("w1", {"metadata": {"name": "w1"}}, [])], set()) == {}
+
+
+def test_C8_volume_that_stays_is_named(lab: Lab, api: Api) -> None:
+    doomed = lab.node("w1", 1)
+    lab.database()
+    lab.ledger.delays["volume.detach"] = 600.0
+    outcome = drain.work(dataclasses.replace(drained(doomed), volume_timeout=1.0), api, check_mode=False)
+    assert "volumes still attached after 1 s: pv-1" in outcome.failures["w1"]
+
+
+def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "INTERVAL", 0.1)
+    wanted = lab.node("w1", 1, ready=False)
+    later = threading.Timer(0.3, lab.store.kubelet_ready, ("fargle", "w1"))
+    later.start()
+    outcome = nodes.work(NodeOptions([wanted], "ready", 10.0), api, check_mode=False)
+    later.join()
+    assert (outcome.failures, outcome.nodes[0]["ready"]) == ({}, True)
+    assert set(lab.operations()) == {"list_nodes", "get_namespaces"}
+
+
+def test_C7_recycled_name(lab: Lab, api: Api) -> None:
+    lab.node("w1", 1)
+    outcome = nodes.work(NodeOptions([Wanted("w1", "127.78.10.9", "i-new")], "absent", 5.0), api, check_mode=False)
+    assert "another machine" in outcome.failures["w1"]
+    assert [entry["name"] for entry in outcome.values["all_nodes"]] == ["w1"]
+
+
+def test_many_nodes_over_many_pages(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "PAGE", 2)
+    for number in range(1, 6):
+        lab.node(f"w{number}", number)
+    outcome = nodes.work(NodeOptions([], "ready", 5.0), api, check_mode=False)
+    assert [entry["name"] for entry in outcome.values["all_nodes"]] == ["w1", "w2", "w3", "w4", "w5"]
+    assert lab.operations().count("list_nodes") == 3
+
+
+def test_kubeconfig_of_another_cluster(lab: Lab) -> None:
+    other = Lab()
+    stolen = lab.kubeconfig(f"https://{ADDRESS}:{lab.port}").replace(lab.secrets.ca.crt_b64, other.secrets.ca.crt_b64)
+    with connect(read(stolen)) as api, pytest.raises(client_module.KubernetesError, match="Is the kubeconfig of this cluster"):
+        nodes.work(NodeOptions([], "ready", 5.0), api, check_mode=False)
