@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
+import socket
 import ssl
 import time
 import typing as t
@@ -22,10 +22,28 @@ from tests.sandbox.configs import ClusterSecrets, machine_config, new_secrets
 from tests.sandbox.loop import LoopThread
 from tests.sandbox.machines import VM, Machines
 
-PREFIX = f"127.{64 + os.getpid() % 60}"
+# Sandboxes use lower networks; see sandbox.NETWORKS.
+NETWORKS = range(240, 255)
+CLAIM_PORT = 50009
 MACHINE = "/machine.MachineService/"
 MODES = {"REBOOT": 0, "AUTO": 1, "NO_REBOOT": 2, "STAGED": 3, "TRY": 4}
 PATIENCE = 15.0
+
+
+def _claim() -> tuple[str, socket.socket]:
+    """A network that no other test process uses now; the socket keeps it."""
+    for number in NETWORKS:
+        lock = socket.socket()
+        try:
+            lock.bind((f"127.{number}.0.9", CLAIM_PORT))
+            lock.listen()
+            return f"127.{number}", lock
+        except OSError:
+            lock.close()
+    raise RuntimeError("no free network for the tests of the Talos simulator")
+
+
+PREFIX, _LOCK = _claim()
 
 
 @dataclasses.dataclass
@@ -103,10 +121,10 @@ class Kit:
         return self.machines._node(address).state
 
     def reach(self, address: str, phase: str) -> None:
-        """Wait for a phase with its port in place."""
+        """Wait for a phase with its port in place; a machine that was faster than we look has been there."""
         node = self.machines._node(address)
-        open_phases = ("maintenance", "starting", "running")
-        self.wait(lambda: node.state.phase == phase and (phase not in open_phases or (node.listener and node.listener.is_open)))
+        phases = ("starting", "running") if phase == "starting" else (phase,)
+        self.wait(lambda: node.state.phase in phases and (phase in ("booting", "broken") or (node.listener and node.listener.is_open)))
 
     def wait(self, look: t.Callable[[], t.Any]) -> t.Any:
         """Look until there is something."""

@@ -1,0 +1,395 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API of simulated nodes refuses, as real ones do: TLS, roles, modes, resources, proxying; and injected faults.
+
+Sources: Talos v1.13.9 unless said otherwise; paths below internal/app.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import ssl
+import threading
+import time
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import message
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from tests.sandbox import pki
+from tests.sandbox.calls import Fault
+from tests.sandbox.configs import machine_config
+
+from .talos_kit import Kit, cluster_secrets, edit, insecure, secure
+
+CONFIG = "MachineConfigs.config.talos.dev"
+BROKEN = (ConnectionError, ssl.SSLError, StreamTerminatedError)
+
+
+@pytest.fixture
+def kit(request: pytest.FixtureRequest) -> t.Iterator[Kit]:
+    kit = Kit(getattr(request, "param", "v1.13.9"))
+    yield kit
+    kit.close()
+
+
+old = pytest.mark.parametrize("kit", ["v1.11.6", "v1.12.4"], indirect=True)
+newest = pytest.mark.parametrize("kit", ["v1.14.0"], indirect=True)
+
+
+def refused(call: t.Callable[[], t.Any]) -> tuple[str, str]:
+    """The status and text that a call ends with."""
+    with pytest.raises(GRPCError) as caught:
+        call()
+    return caught.value.status.name, caught.value.message or ""
+
+
+# -- TLS ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_client_certificate(kit: Kit) -> None:
+    """facts 5.1: TLS 1.3 alert certificate_required after the handshake."""
+    kit.cluster(1)
+    with pytest.raises(BROKEN):
+        kit.call(kit.vm(1).private_ip, "Version", insecure())
+
+
+def test_client_certificate_of_another_ca(kit: Kit) -> None:
+    """facts 5.1: alert unknown_ca."""
+    secrets = kit.cluster(1)
+    other = pki.talos_pki()
+    with pytest.raises(BROKEN):
+        kit.call(kit.vm(1).private_ip, "Version", pki.client_context(secrets.talos.ca.crt, other.admin, alpn=["h2"]))
+
+
+@pytest.mark.parametrize("usage", [{"client": False, "server": True}, {"client": True, "server": True}, {"client": False}])
+def test_client_certificate_with_other_key_usage(kit: Kit, usage: dict[str, bool]) -> None:
+    """Since 1.12 exactly clientAuth: https://github.com/siderolabs/talos/issues/12870, https://github.com/siderolabs/talos/issues/12274."""
+    secrets = kit.cluster(1)
+    with pytest.raises(BROKEN):
+        kit.call(kit.vm(1).private_ip, "Version", secure(secrets, **usage))
+
+
+def test_expired_client_certificate(kit: Kit) -> None:
+    secrets = kit.cluster(1)
+    with pytest.raises(BROKEN):
+        kit.call(kit.vm(1).private_ip, "Version", secure(secrets, life=datetime.timedelta(hours=-1)))
+
+
+def test_a_talosconfig_does_not_trust_a_machine_in_maintenance(kit: Kit) -> None:
+    """facts 5.1: the client's own verification fails; the usual sign that the node is not configured yet."""
+    address = kit.boot(1)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        kit.call(address, "Version", secure(cluster_secrets()))
+
+
+def test_only_http2_by_alpn(kit: Kit) -> None:
+    """grpc-go ends connections without ALPN h2 (GRPC_ENFORCE_ALPN_ENABLED, on since 1.67)."""
+    address = kit.boot(1)
+    with pytest.raises(BROKEN):
+        kit.call(address, "Version", insecure(alpn=False))
+
+
+# -- roles ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["os:operator", "os:reader", "os:etcd:backup", "system:masters", ""])
+@pytest.mark.parametrize("method", ["Bootstrap", "EtcdLeaveCluster", "EtcdForfeitLeadership", "EtcdRemoveMemberByID", "ApplyConfiguration"])
+def test_only_admins_change_anything(kit: Kit, role: str, method: str) -> None:
+    """machined/pkg/system/services/machined.go (rules), authz.ErrNotAuthorized."""
+    secrets = kit.cluster(1)
+    context = secure(secrets, [role] if role else [])
+    assert refused(lambda: kit.call(kit.vm(1).private_ip, method, context)) == ("PERMISSION_DENIED", "not authorized")
+
+
+def test_readers_read_but_not_the_configuration(kit: Kit) -> None:
+    """resources/resources.go: MachineConfig is sensitive."""
+    secrets = kit.cluster(1)
+    address, reader = kit.vm(1).private_ip, secure(secrets, ["os:reader"])
+    assert kit.call(address, "Version", reader).messages[0].version.tag == "v1.13.9"
+    assert kit.status(address, reader).stage == 4
+    assert refused(lambda: kit.resource(address, reader, CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
+    backup = secure(secrets, ["os:etcd:backup"])
+    assert len(kit.members(address, backup)) == 1
+    assert refused(lambda: kit.call(address, "Version", backup)) == ("PERMISSION_DENIED", "not authorized")
+
+
+# -- methods and resources ------------------------------------------------------------------------------------------
+
+
+def test_unknown_methods_and_services(kit: Kit) -> None:
+    """grpc-go server.go handleStream; for others than admins the fallback rule comes first."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    assert refused(lambda: kit.call(address, "Reset", admin)) == ("UNIMPLEMENTED", "unknown method Reset for service machine.MachineService")
+    assert refused(lambda: kit.call(address, "/storage.StorageService/Disks", admin)) == ("UNIMPLEMENTED", "unknown service storage.StorageService")
+    assert refused(lambda: kit.call(address, "Reset", secure(secrets, ["os:reader"])))[0] == "PERMISSION_DENIED"
+
+
+def test_resources(kit: Kit) -> None:
+    """resources/resources.go and COSI's not-found text."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    assert refused(lambda: kit.resource(address, admin, "mc", "v1alpha1")) == ("PERMISSION_DENIED", 'resource type "mc" is not supported')
+    assert refused(lambda: kit.resource(address, admin, CONFIG, "v1alpha1", "nope")) == ("PERMISSION_DENIED", 'namespace "nope" is not supported')
+    missing = refused(lambda: kit.resource(address, admin, CONFIG, "maintenance", "config"))
+    assert missing == ("NOT_FOUND", f"resource {CONFIG}(config/maintenance@undefined) doesn't exist")
+    spec = message("talos.resource.definitions.config.MachineConfigSpec")
+    for name in ("v1alpha1", "persistent"):
+        stored = kit.resource(address, admin, CONFIG, name, "config").spec
+        assert spec.FromString(stored.proto_spec).yaml_marshalled.decode() == kit.machines.config_of("cp-1") == yaml.safe_load(stored.yaml_spec)
+    kind = kit.resource(address, admin, "MachineTypes.config.talos.dev", "machine-type", "config").spec.proto_spec
+    assert message("talos.resource.definitions.config.MachineTypeSpec").FromString(kind).machine_type == 2
+
+
+# -- maintenance ----------------------------------------------------------------------------------------------------
+
+
+@old
+def test_old_maintenance_answers_little(kit: Kit) -> None:
+    """1.12 internal/app/maintenance/server.go."""
+    address = kit.boot(1)
+    for method in ("Version", "Hostname", "ServiceList", "EtcdMemberList", "Bootstrap"):
+        assert refused(lambda m=method: kit.call(address, m, insecure())) == ("UNIMPLEMENTED", "API is not implemented in maintenance mode")
+    assert kit.status(address, insecure()).stage == 3
+    assert refused(lambda: kit.resource(address, insecure(), CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
+    assert "runtime.MaintenanceServiceController" in kit.machines.console(kit.vm(1).instance_id)
+
+
+@old
+def test_old_maintenance_apply(kit: Kit) -> None:
+    """1.12 internal/app/maintenance/server.go ApplyConfiguration."""
+    address = kit.boot(1)
+    good = machine_config(cluster_secrets(), "controlplane")
+    for mode, word in (("NO_REBOOT", "no-reboot"), ("STAGED", "staged")):
+        text = f"apply configuration --mode='{word}' is not supported in maintenance mode"
+        assert refused(lambda m=mode: kit.apply(address, insecure(), good, m)) == ("UNIMPLEMENTED", text)
+    status, text = refused(lambda: kit.apply(address, insecure(), "machine: [1]"))
+    assert (status, text.startswith("failed to parse config: ")) == ("UNKNOWN", True)
+    status, text = refused(lambda: kit.apply(address, insecure(), edit(good, type="boss")))
+    assert status == "INVALID_ARGUMENT" and text.startswith("configuration validation failed: ") and 'unknown machine type "boss"' in text
+    assert "does not have a config yet" in kit.apply(address, insecure(), good, dry_run=True).mode_details
+    assert kit.state(address).phase == "maintenance"
+    reply = kit.apply(address, insecure(), good, "REBOOT")
+    assert (reply.mode, reply.mode_details) == (0, "")
+    kit.reach(address, "starting")
+
+
+def test_maintenance_reads_and_takes(kit: Kit) -> None:
+    """facts 5.3: from 1.13 the caller is a reader; apply is accepted in all modes, REBOOT and AUTO become NO_REBOOT."""
+    address = kit.boot(1)
+    assert kit.call(address, "Version", insecure()).messages[0].version.tag == "v1.13.9"
+    assert refused(lambda: kit.call(address, "EtcdLeaveCluster", insecure())) == ("PERMISSION_DENIED", "not authorized")
+    text = "machine type is not set, cannot use member list API"
+    assert refused(lambda: kit.call(address, "EtcdMemberList", insecure())) == ("UNIMPLEMENTED", text)
+    good = machine_config(cluster_secrets(), "controlplane")
+    assert refused(lambda: kit.apply(address, insecure(), "machine: [1]"))[0] == "INVALID_ARGUMENT"
+    kit.apply(address, insecure(), good, "STAGED")
+    assert (kit.state(address).phase, kit.machines.config_of(address)) == ("maintenance", good)
+    reply = kit.apply(address, insecure(), good, "REBOOT")
+    assert (reply.mode, reply.mode_details) == (2, "Applied configuration without a reboot")
+    kit.reach(address, "starting")
+
+
+def test_node_metadata_means_nothing_in_maintenance(kit: Kit) -> None:
+    """facts 5.3."""
+    address = kit.boot(1)
+    assert kit.call(address, "Version", insecure(), {"node": "10.9.9.9"}).messages[0].version.tag == "v1.13.9"
+
+
+@pytest.mark.parametrize("kit", ["v1.12.4", "v1.13.9"], indirect=True)
+def test_documents_without_a_legacy_one_do_not_end_maintenance(kit: Kit) -> None:
+    """facts 5.3."""
+    address = kit.boot(1)
+    kit.apply(address, insecure(), "apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: lonely\n")
+    time.sleep(0.1)
+    assert kit.state(address).phase == "maintenance"
+
+
+def test_after_a_configuration_was_taken_strangers_are_not_served(kit: Kit) -> None:
+    """v1alpha1_server.go: with a complete config only os:admin may apply, and the caller in maintenance is a reader."""
+    kit.ledger.delays["talos.install"] = 0.6
+    address = kit.boot(1)
+    good = machine_config(cluster_secrets(), "controlplane")
+    kit.apply(address, insecure(), good)
+    assert refused(lambda: kit.apply(address, insecure(), good)) == ("PERMISSION_DENIED", "not authorized")
+
+
+# -- apply on a configured node -------------------------------------------------------------------------------------
+
+
+def test_apply_is_one_at_a_time(kit: Kit) -> None:
+    """v1alpha1_server.go: applyConfigMu."""
+    kit.ledger.delays["talos.apply"] = 0.3
+    address = kit.boot(1)
+    good = machine_config(cluster_secrets(), "controlplane")
+    first = threading.Thread(target=kit.apply, args=(address, insecure(), good), kwargs={"dry_run": True})
+    first.start()
+    kit.wait(lambda: kit.machines._node(address).service.applying)
+    assert refused(lambda: kit.apply(address, insecure(), good)) == ("FAILED_PRECONDITION", "another apply configuration is already in progress")
+    first.join()
+
+
+def test_apply_modes(kit: Kit) -> None:
+    """v1alpha1_server.go and v1alpha1_runtime.go CanApplyImmediate."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    now = t.cast(str, kit.machines.config_of("cp-1"))
+    labelled, filed = edit(now, nodeLabels={"a": "b"}), edit(now, env={"A": "b"})
+    details = kit.apply(address, admin, labelled, "AUTO", dry_run=True).mode_details
+    assert details.startswith("Dry run summary:\nApplied configuration without a reboot (skipped in dry-run).\nConfig diff:\n\n") and "+    a: b" in details
+    assert "No changes." in kit.apply(address, admin, now, "AUTO", dry_run=True).mode_details
+    status, text = refused(lambda: kit.apply(address, admin, filed, "NO_REBOOT"))
+    assert status == "INVALID_ARGUMENT" and text.startswith("this config change can't be applied in immediate mode\ndiff:\n")
+    assert kit.apply(address, admin, labelled, "NO_REBOOT").mode_details == "Applied configuration without a reboot"
+    assert kit.machines.config_of("cp-1") == labelled
+    kit.apply(address, admin, filed, "STAGED")
+    assert kit.state(address).active.decode() == labelled and kit.machines.config_of("cp-1") == filed
+    wrong = refused(lambda: kit.call(address, "ApplyConfiguration", admin, data=now.encode(), mode=7))
+    assert wrong == ("UNKNOWN", "incorrect mode '7' specified for the apply config call")
+
+
+def test_an_apply_that_needs_it_reboots(kit: Kit) -> None:
+    """AUTO, and the unset mode, which is REBOOT; the node comes back with the new configuration and its etcd member."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    changed = edit(t.cast(str, kit.machines.config_of("cp-1")), env={"A": "b"})
+    member = kit.state(address).member
+    reply = kit.apply(address, admin, changed, "AUTO")
+    assert reply.mode == 0 and reply.mode_details.startswith("Applied configuration with a reboot: this config change can't")
+    kit.wait(lambda: kit.state(address).phase in ("booting", "starting", "running"))
+    kit.reach(address, "running")
+    assert kit.state(address).active.decode() == changed and kit.state(address).member == member
+
+
+def test_try_is_taken_back(kit: Kit) -> None:
+    """facts 4.4."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    now = t.cast(str, kit.machines.config_of("cp-1"))
+    reply = kit.apply(address, admin, edit(now, nodeLabels={"a": "b"}), "TRY", try_mode_timeout={"seconds": 1})
+    assert reply.mode_details.endswith("will be automatically reverted back in 1s")
+    assert kit.state(address).active.decode() != now == kit.machines.config_of("cp-1")
+    kit.wait(lambda: kit.state(address).active.decode() == now)
+
+
+@newest
+def test_there_is_no_reboot_mode_from_1_14(kit: Kit) -> None:
+    """facts 4.4: and AUTO never reboots."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    changed = edit(t.cast(str, kit.machines.config_of("cp-1")), env={"A": "b"})
+    text = "the REBOOT mode is not supported, please use AUTO or NO_REBOOT modes instead"
+    assert refused(lambda: kit.apply(address, admin, changed, "REBOOT")) == ("UNIMPLEMENTED", text)
+    assert kit.apply(address, admin, changed, "AUTO").mode == 2
+
+
+def test_a_configured_node_wants_a_legacy_document(kit: Kit) -> None:
+    """v1alpha1_server.go."""
+    secrets = kit.cluster(1)
+    document = "apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: lonely\n"
+    status, text = refused(lambda: kit.apply(kit.vm(1).private_ip, secure(secrets), document))
+    assert status == "INVALID_ARGUMENT" and text.startswith("the applied machine configuration doesn't contain v1alpha1 config")
+
+
+# -- proxying -------------------------------------------------------------------------------------------------------
+
+
+def test_node_metadata(kit: Kit) -> None:
+    """apid/pkg/director/director.go."""
+    secrets = kit.cluster(1)
+    admin, first = secure(secrets), kit.vm(1).private_ip
+    worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
+    unset = kit.boot(6)
+    assert kit.call(first, "Hostname", admin, {"node": worker}).messages[0].hostname == "worker-5"
+    assert refused(lambda: kit.call(worker, "Hostname", admin, {"node": first})) == ("PERMISSION_DENIED", "no request forwarding")
+    assert kit.call(worker, "Hostname", admin, {"node": worker}).messages[0].hostname == "worker-5"
+    double = [("node", worker), ("node", first)]
+    assert refused(lambda: kit.call(first, "Hostname", admin, double)) == ("INVALID_ARGUMENT", "node metadata must be single-valued")
+    status, text = refused(lambda: kit.call(first, "Hostname", admin, {"node": f"{first}9"}))
+    assert status == "UNAVAILABLE" and "connection refused" in text
+    status, text = refused(lambda: kit.call(first, "Hostname", admin, {"node": unset}))
+    assert status == "UNAVAILABLE" and "certificate signed by unknown authority" in text
+    reader = secure(secrets, ["os:reader"])
+    assert refused(lambda: kit.resource(first, reader, CONFIG, "v1alpha1", "config", {"node": worker})) == ("PERMISSION_DENIED", "not authorized")
+    assert kit.resource(first, admin, CONFIG, "v1alpha1", "config", {"node": worker}).spec.proto_spec
+
+
+def test_nodes_metadata_fans_out(kit: Kit) -> None:
+    """facts 5.4: failures are in the message's metadata, the call itself is OK; not for COSI."""
+    secrets = kit.cluster(1)
+    admin, first = secure(secrets), kit.vm(1).private_ip
+    reply = kit.call(first, "Hostname", admin, [("nodes", first), ("nodes", f"{first}9")])
+    assert [(one.metadata.hostname, one.hostname) for one in reply.messages] == [(first, "cp-1"), (f"{first}9", "")]
+    assert reply.messages[1].metadata.status.code == Status.UNAVAILABLE.value
+    path = "/cosi.resource.State/Get"
+    text = f"one-2-many proxying is not supported for method {path}"
+    assert refused(lambda: kit.call(first, path, admin, {"nodes": first})) == ("INVALID_ARGUMENT", text)
+
+
+# -- etcd methods on the wrong node ---------------------------------------------------------------------------------
+
+
+def test_workers_have_no_etcd(kit: Kit) -> None:
+    """internal/machinehelper/machinehelper.go."""
+    secrets = kit.cluster(1)
+    worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
+    names = {
+        "EtcdMemberList": "member list",
+        "EtcdStatus": "etcd status",
+        "EtcdAlarmList": "etcd alarm list",
+        "EtcdRemoveMemberByID": "etcd remove member",
+        "EtcdLeaveCluster": "etcd leave",
+        "EtcdForfeitLeadership": "etcd forfeit leadership",
+        "Bootstrap": "bootstrap",
+    }
+    for method, name in names.items():
+        assert refused(lambda m=method: kit.call(worker, m, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
+
+
+# -- ledger and faults ----------------------------------------------------------------------------------------------
+
+
+def test_calls_are_logged_without_secrets(kit: Kit) -> None:
+    address = kit.boot(1)
+    good = machine_config(cluster_secrets(), "controlplane")
+    kit.apply(address, insecure(), good, dry_run=True)
+    kit.apply(address, insecure(), good)
+    logged = [call.public() for call in kit.ledger.calls]
+    assert [(call["operation"], call["mutating"], call["status"]) for call in logged] == [
+        ("ApplyConfiguration", False, "OK"),
+        ("ApplyConfiguration", True, "OK"),
+    ]
+    assert logged[1]["detail"]["address"] == address and logged[1]["detail"]["bytes"] == len(good)
+    assert yaml.safe_load(good)["machine"]["token"] not in json.dumps(logged)
+
+
+@pytest.mark.parametrize(("kind", "status"), [("error", "UNAVAILABLE"), ("throttle", "RESOURCE_EXHAUSTED")])
+def test_faults_before(kit: Kit, kind: str, status: str) -> None:
+    address = kit.boot(1)
+    kit.ledger.faults.append(Fault(kind, "talos", "Version", [1]))
+    assert refused(lambda: kit.call(address, "Version", insecure()))[0] == status
+    assert kit.call(address, "Version", insecure()).messages[0].version.tag == "v1.13.9"
+
+
+def test_a_lost_reply_is_an_act_without_an_answer(kit: Kit) -> None:
+    address = kit.boot(1)
+    kit.ledger.faults.append(Fault("lost_reply", "talos", "ApplyConfiguration"))
+    good = machine_config(cluster_secrets(), "controlplane")
+    with pytest.raises(BROKEN):
+        kit.apply(address, insecure(), good)
+    kit.reach(address, "starting")
+    assert kit.machines.config_of(address) == good
+
+
+def test_a_timeout_is_no_act_and_no_answer(kit: Kit) -> None:
+    address = kit.boot(1)
+    kit.ledger.faults.append(Fault("timeout", "talos", "ApplyConfiguration", seconds=0.1))
+    with pytest.raises(BROKEN):
+        kit.apply(address, insecure(), machine_config(cluster_secrets(), "controlplane"))
+    assert (kit.state(address).phase, kit.machines.config_of(address)) == ("maintenance", None)
