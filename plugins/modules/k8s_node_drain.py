@@ -50,8 +50,9 @@ options:
         aliases: [instance_id]
   cordon:
     description:
-      - Whether to cordon the nodes first. V(false) is for a play that has cordoned them earlier, with M(k8s_cluster.manager.k8s_node):
-        in check mode, where that has not happened, the cordoning then is not planned twice.
+      - Whether to cordon the nodes first.
+      - V(false) is for a play that has cordoned them earlier, with M(k8s_cluster.manager.k8s_node). In check mode, where that has
+        not happened, the cordoning is then not planned twice.
     type: bool
     default: true
   timeout:

@@ -11,7 +11,9 @@ import sys
 import typing as t
 
 import pytest
+import yaml
 from ansible.module_utils import basic
+from ansible_collections.k8s_cluster.manager.plugins.doc_fragments import kubernetes
 from ansible_collections.k8s_cluster.manager.plugins.modules import cloudflare_record, k8s_node, k8s_node_drain
 
 from tests.unit.plugins.module_utils._cloudflare import exchange as dns
@@ -33,6 +35,34 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return t.cast("dict[str, t.Any]", json.loads(out))
 
     return started
+
+
+def shape(option: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What documentation and argument spec must agree about."""
+    found = {key: option[key] for key in ("type", "elements", "required", "default", "choices", "aliases") if key in option}
+    inner = option.get("suboptions") or option.get("options") or {}
+    return {**found, "options": {name: shape(entry) for name, entry in inner.items()}}
+
+
+@pytest.mark.parametrize("module", [k8s_node, k8s_node_drain, cloudflare_record])
+def test_documentation_and_argument_spec_agree(monkeypatch: pytest.MonkeyPatch, module: t.Any) -> None:
+    specs: list[dict[str, t.Any]] = []
+
+    def constructed(argument_spec: dict[str, t.Any], **_more: t.Any) -> t.NoReturn:
+        specs.append(argument_spec)
+        raise SystemExit
+
+    monkeypatch.setattr(module, "AnsibleModule", constructed)
+    with pytest.raises(SystemExit):
+        module.main()
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    documented = dict(documentation["options"])
+    if "k8s_cluster.manager.kubernetes" in documentation["extends_documentation_fragment"]:
+        documented.update(yaml.safe_load(kubernetes.ModuleDocFragment.DOCUMENTATION)["options"])
+    assert {name: shape(option) for name, option in documented.items()} == {name: shape(option) for name, option in specs[0].items()}
+    tasks = [task[f"k8s_cluster.manager.{documentation['module']}"] for task in yaml.safe_load(module.EXAMPLES)]
+    assert all(set(arguments) <= set(specs[0]) for arguments in tasks)
+    assert yaml.safe_load(module.RETURN)["nodes"]
 
 
 def test_k8s_node_deletes_and_shows_the_diff(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
