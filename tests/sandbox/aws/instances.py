@@ -9,10 +9,13 @@ when its time has come and queues what happens to the simulated machine.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing as t
 
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
+
+from ..machines import VM
 
 if t.TYPE_CHECKING:
     from .part import AwsPart
@@ -21,18 +24,6 @@ CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "st
 USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 PUBLIC_STATUS = {"Details": [{"Name": "reachability", "Status": "passed"}], "Status": "ok"}
 IMPAIRED_STATUS = {"Details": [{"Name": "reachability", "Status": "failed"}], "Status": "impaired"}
-
-
-@dataclasses.dataclass(frozen=True)
-class VM:
-    """What a simulated machine needs to know of its VM."""
-
-    instance_id: str
-    private_ip: str
-    az: str
-    image_id: str
-    tags: dict[str, str]
-    user_data: str
 
 
 @dataclasses.dataclass
@@ -162,6 +153,22 @@ class Lifecycle:
         for instance in alive:
             if instance.life.post_due is not None and instance.life.post_due <= now:
                 self._post_console(instance, now)
+
+    def forget_terminated(self) -> list[str]:
+        """Take terminated instances off the list; their IDs."""
+        gone = [one for one in self.instances() if one.state == "terminated"]
+        for backend in self.part.ec2_backends():
+            for reservation_id, reservation in list(backend.reservations.items()):
+                kept = [one for one in reservation.instances if one not in gone]
+                if len(kept) == len(reservation.instances):
+                    continue
+                # The reservation that a client token points to keeps its instances: the token stays spent.
+                remaining = copy.copy(reservation)
+                remaining.instances = kept
+                backend.reservations[reservation_id] = remaining
+                if not kept:
+                    del backend.reservations[reservation_id]
+        return [one.id for one in gone]
 
     def _runs(self, instance: StrictInstance) -> None:
         instance.become("running")

@@ -20,6 +20,7 @@ from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backen
 
 from ..http import HttpServer, listen
 from ..nlb import DataPlane, Results, View
+from . import dump
 from .ec2 import StrictEC2Backend
 from .elbv2 import StrictELBv2Backend
 from .instances import Lifecycle
@@ -29,7 +30,7 @@ from .wsgi import AwsApp
 
 if t.TYPE_CHECKING:
     from ..calls import Ledger
-    from .instances import VM
+    from ..machines import VM
 
 LOG = logging.getLogger(__name__)
 TICK = 0.05
@@ -111,7 +112,7 @@ class AwsPart:
         self.wake()
         self._thread.join()
         self._plane.stop()
-        for stores in self._stores().values():
+        for stores in self.stores().values():
             stores.clear()
 
     def ec2_backends(self) -> list[t.Any]:
@@ -139,7 +140,7 @@ class AwsPart:
         """The port really bound for a listener: another one where only root may bind it. KeyError until it listens."""
         return self._plane.bound[self.address_of(load_balancer_name), port]
 
-    def _stores(self) -> dict[str, dict[str, t.Any]]:
+    def stores(self) -> dict[str, dict[str, t.Any]]:
         """moto's stores of this account: service -> region -> store."""
         every = {"ec2": ec2_backends, "elbv2": elbv2_backends, "iam": iam_backends, "kms": kms_backends, "tagging": resourcegroupstaggingapi_backends}
         return {name: backends[self.account] for name, backends in every.items()}
@@ -192,11 +193,35 @@ class AwsPart:
 
     # The world
 
+    def dump(self) -> dict[str, t.Any]:
+        """Everything stored, as JSON (see dump.py)."""
+        with self.lock:
+            self.advance()
+            return dump.dump(self)
+
+    def set_conditions(self, changes: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Change what goes wrong in this AWS; returns all conditions. ValueError for an unknown one."""
+        with self.lock:
+            known = self.conditions.public()
+            if unknown := sorted(changes.keys() - known.keys()):
+                raise ValueError(f"unknown conditions {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+            self.conditions = Conditions(**{**known, **changes})
+            return self.conditions.public()
+
+    def forget_terminated(self) -> list[str]:
+        """What EC2 does within the hour: terminated instances are no longer listed. Returns their IDs.
+
+        Their client tokens stay spent.
+        """
+        with self.lock:
+            self.advance()
+            return self.lifecycle.forget_terminated()
+
     def snapshot(self) -> Snapshot:
         """A copy of everything, to be given back to restore() any number of times."""
         with self.lock:
             self.advance()
-            stores = {name: dict(regions) for name, regions in self._stores().items()}
+            stores = {name: dict(regions) for name, regions in self.stores().items()}
             return copy.deepcopy(Snapshot(self.clock.now(), stores, self.conditions))
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -208,7 +233,7 @@ class AwsPart:
             self._effects.clear()
             self._found.clear()
             now, stores, conditions = copy.deepcopy(snapshot)
-            for name, regions in self._stores().items():
+            for name, regions in self.stores().items():
                 regions.clear()
                 regions.update(stores[name])
             self.conditions = conditions

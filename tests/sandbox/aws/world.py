@@ -60,6 +60,10 @@ class Conditions:
     capacity: int | None = None
     impaired: list[str] = dataclasses.field(default_factory=list)
 
+    def public(self) -> dict[str, t.Any]:
+        """The conditions as JSON."""
+        return dataclasses.asdict(self)
+
     def denies(self, operation: str) -> bool:
         """True if the credentials may not use this operation."""
         return operation in self.denied or "*" in self.denied

@@ -163,12 +163,12 @@ def refused(code: str, *words: str) -> t.Iterator[None]:
 
 
 def _start(ledger: Ledger, machines: RecordingMachines, loop: LoopThread) -> AwsPart:
-    for octet in range(231, 250):
+    for octet in range(240, 255):
         part = AwsPart(ledger, machines, f"127.{octet}", loop.loop, region=REGION)
         with contextlib.suppress(OSError):
             part.start()
             return part
-    raise OSError("no free network between 127.231 and 127.249")
+    raise OSError("no free network between 127.240 and 127.254")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,11 @@ Each test cites where the real behaviour is documented. API = https://docs.aws.a
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
+import urllib.error
+import urllib.request
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
@@ -401,3 +404,53 @@ def test_two_sandboxes_do_not_meet(lab: Lab) -> None:
         instance_id = other.launch()
         assert lab.state(instance_id) == ""
         assert t.cast(str, other.client("sts").get_caller_identity()["Account"]) != lab.part.account
+
+
+def test_dump_is_json_and_tells_what_changed(lab: Lab) -> None:
+    """The contract of the sandbox: equal dumps, nothing changed; the dump of a restored world is the old one."""
+    instance_id = lab.running(TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "fargle-worker-1"}]}])
+    before = json.loads(json.dumps(lab.part.dump()))
+    assert lab.part.dump() == before
+    shown = before["regions"]["eu-central-1"]["instances"][instance_id]
+    assert (shown["state"], shown["tags"], shown["private_ip"]) == ("running", {"Name": "fargle-worker-1"}, lab.instance(instance_id)["PrivateIpAddress"])
+    world = lab.part.snapshot()
+    lab.ec2.create_tags(Resources=[instance_id], Tags=[{"Key": "a", "Value": "b"}])
+    lab.ec2.authorize_security_group_ingress(GroupId=lab.group, IpProtocol="tcp", FromPort=50000, ToPort=50000, CidrIp="10.0.0.0/8")
+    after = lab.part.dump()["regions"]["eu-central-1"]
+    assert after["instances"][instance_id]["tags"] == {"Name": "fargle-worker-1", "a": "b"}
+    assert after["security_groups"][lab.group]["ingress"] == ["tcp 50000-50000 10.0.0.0/8"]
+    lab.part.restore(world)
+    assert lab.part.dump() == before
+
+
+def ask(lab: Lab, path: str, body: t.Any = None) -> t.Any:
+    """POST to (or, without a body, GET from) the sandbox's own endpoints of this AWS."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{lab.part.endpoint}/_sandbox/{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_conditions_over_http(lab: Lab) -> None:
+    """What goes wrong can be set from another process, and is not in the call log."""
+    where = {"zone": "eu-central-1a", "instance_type": "*"}
+    assert ask(lab, "conditions", {"no_capacity": [where]})["no_capacity"] == [where]
+    assert ask(lab, "conditions")["no_capacity"] == [where]
+    assert lab.ledger.calls == []
+    with refused("InsufficientInstanceCapacity"):
+        lab.launch()
+    with pytest.raises(urllib.error.HTTPError):
+        ask(lab, "conditions", {"colour": "red"})
+
+
+def test_a_terminated_instance_is_forgotten(lab: Lab) -> None:
+    """API_TerminateInstances: visible for approximately one hour; IdempotentInstanceTerminated stays."""
+    instance_id, other = lab.running(ClientToken="one"), lab.running()
+    lab.ec2.terminate_instances(InstanceIds=[instance_id])
+    until(lambda: lab.state(instance_id) == "terminated")
+    assert ask(lab, "forget-terminated", {}) == [instance_id]
+    assert (lab.state(instance_id), lab.state(other)) == ("", "running")
+    with refused("InvalidInstanceID.NotFound"):
+        lab.ec2.describe_instances(InstanceIds=[instance_id])
+    with refused("IdempotentInstanceTerminated"):
+        lab.launch(ClientToken="one")
