@@ -10,7 +10,7 @@
 
 KINDS maps a document kind ("" is the legacy document) to (first minor release, flags, rows); flags: n named, c control planes only.
 A row: path, type ("*" means a pointer: absent differs from zero), merge rule, first minor release, flags (P printed even when unset,
-S secret, - none).
+F printed even when unset up to 1.13, S secret, - none), for some structs ":" and the fields that make them count as set.
 """
 
 from __future__ import annotations
@@ -354,7 +354,7 @@ machine.nodeTaints map keys 6 -
 cluster *struct deep 5 P
 cluster.id string nonzero 5 -
 cluster.secret string nonzero 5 S
-cluster.controlPlane *struct deep 5 -
+cluster.controlPlane *struct deep 5 F
 cluster.controlPlane.endpoint *url url 5 P
 cluster.controlPlane.localAPIServerPort int nonzero 5 -
 cluster.clusterName string nonzero 5 -
@@ -1445,7 +1445,7 @@ provisioning.diskSelector.match cel always 11 -
 provisioning.grow *bool present 11 -
 provisioning.minSize bytesize always 11 -
 provisioning.maxSize size slots 11 -
-encryption struct deep 11 -
+encryption struct deep 11 -:provider,keys
 encryption.provider enum:EncryptionProviderType nonzero 11 P
 encryption.keys list append 11 P
 encryption.keys[] struct - 11 P
@@ -1591,7 +1591,7 @@ provisioning.diskSelector.match cel always 11 -
 provisioning.grow *bool present 11 -
 provisioning.minSize bytesize always 11 -
 provisioning.maxSize size slots 11 -
-encryption struct deep 11 -
+encryption struct deep 11 -:provider,keys
 encryption.provider enum:EncryptionProviderType nonzero 11 P
 encryption.keys list append 11 P
 encryption.keys[] struct - 11 P
@@ -1717,7 +1717,7 @@ filesystem.type enum:FilesystemType nonzero 10 -
 filesystem.projectQuotaSupport *bool present 11 -
 filesystem.xfs *struct deep 14 -
 filesystem.xfs.minAllocationGroupSize bytesize always 14 -
-encryption struct deep 10 -
+encryption struct deep 10 -:provider,keys
 encryption.provider enum:EncryptionProviderType nonzero 10 P
 encryption.keys list append 10 P
 encryption.keys[] struct - 10 P
@@ -1862,7 +1862,7 @@ provisioning.maxSize size slots 8 -
 filesystem struct deep 14 -
 filesystem.xfs *struct deep 14 -
 filesystem.xfs.minAllocationGroupSize bytesize always 14 -
-encryption struct deep 11 -
+encryption struct deep 11 -:provider,keys
 encryption.provider enum:EncryptionProviderType nonzero 11 P
 encryption.keys list append 11 P
 encryption.keys[] struct - 11 P

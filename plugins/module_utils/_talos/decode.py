@@ -100,7 +100,7 @@ class Decoder:
             if key.text not in parts:
                 self.problem(key, f"{path}.{shown_key(key.text)}", "unknown key")
                 continue
-            result[key.text] = self.value(entry, BASE64, f"{path}.{key.text}") or ""
+            result[key.text] = self.value(entry, PARTS[key.text], f"{path}.{key.text}") or ""
         return result
 
     def _unstructured(self, node: Node, field: Field, path: str) -> dict[str, t.Any] | None:
@@ -110,7 +110,7 @@ class Decoder:
         return t.cast("dict[str, t.Any]", untyped(node))
 
 
-BASE64 = Field("", "", "bytes", False, "take", 5)
+PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key", "", "key", False, "take", 5, secret=True)}
 
 
 def _item(field: Field) -> Field:

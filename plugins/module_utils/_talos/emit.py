@@ -14,7 +14,6 @@ import re
 import typing as t
 
 from . import scalars
-from .decode import BASE64
 from .documents import Config
 from .scalars import OLD_BOOLS, Plain, Timestamp
 from .table import Field
@@ -22,35 +21,35 @@ from .table import Field
 # ---- decoded values to what is printed ------------------------------------------------------------------------------------------------
 
 
-def tree(value: t.Any, field: Field) -> t.Any:
-    """A decoded value as ordered plain data: dicts, lists, str, Plain, bool, int, float, None."""
+def tree(value: t.Any, field: Field, minor: int) -> t.Any:
+    """A decoded value as ordered plain data, as Talos 1.<minor> prints it: dicts, lists, str, Plain, bool, int, float, None."""
     if value is None:
         return None
     if field.kind == "struct":
-        return _struct_tree(value, field)
+        return _struct_tree(value, field, minor)
     if field.kind == "list":
         item = t.cast(Field, field.item)
-        return [tree(entry, item) for entry in value]
+        return [tree(entry, item, minor) for entry in value]
     if field.kind == "map":
         item = t.cast(Field, field.item)
-        return {key: tree(value[key], item) for key in sorted(value, key=natural)}
+        return {key: tree(value[key], item, minor) for key in sorted(value, key=natural)}
     if field.kind == "unstructured":
         return untyped_tree(value)
     if field.kind == "arg":
         return value if value != "" else None
     if field.kind.startswith("x509"):
-        return {part: scalars.format_(text, BASE64.kind) for part, text in value.items()}
+        return dict(value)
     return scalars.format_(value, field.kind)
 
 
-def _struct_tree(value: dict[str, t.Any], field: Field) -> dict[str, t.Any]:
+def _struct_tree(value: dict[str, t.Any], field: Field, minor: int) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {}
     for name, child in field.fields.items():
         entry = value.get(name)
         if not is_blank(entry, child):
-            result[name] = tree(entry, child)
-        elif child.always_printed:
-            result[name] = blank(child)
+            result[name] = tree(entry, child, minor)
+        elif child.printed_until >= minor:
+            result[name] = blank(child, minor)
     return result
 
 
@@ -61,7 +60,7 @@ def is_blank(value: t.Any, field: Field) -> bool:
     if field.pointer:
         return False
     if field.kind == "struct":
-        return all(is_blank(entry, field.fields[name]) for name, entry in value.items())
+        return all(is_blank(entry, field.fields[name]) for name, entry in value.items() if not field.deciding or name in field.deciding)
     if field.kind.startswith("enum:"):
         return not value or value == scalars.zero_word(field.kind)
     return not value
@@ -70,14 +69,14 @@ def is_blank(value: t.Any, field: Field) -> bool:
 BLANKS: dict[str, t.Any] = {"list": [], "map": {}, "unstructured": {}, "bool": False, "duration": "0s", "filemode": Plain("0o0")}
 
 
-def blank(field: Field) -> t.Any:
+def blank(field: Field, minor: int) -> t.Any:
     """What is printed for an unset field that is always printed."""
     if field.pointer:
         return None
     if field.kind == "struct":
-        return _struct_tree({}, field)
+        return _struct_tree({}, field, minor)
     if field.kind.startswith("enum:"):
-        return scalars.zero_word(field.kind)
+        return scalars.zero_word(field.kind) or f"{field.kind.partition(':')[2]}(0)"
     if field.kind in scalars.INT_RANGES and field.kind != "filemode":
         return 0
     return BLANKS.get(field.kind, "")
@@ -275,6 +274,6 @@ def text(value: t.Any, step: int = 4) -> str:
     return "\n".join(printer.lines) + "\n"
 
 
-def config(value: Config) -> str:
+def config(value: Config, minor: int) -> str:
     """A config as Talos prints it after a strategic merge."""
-    return "---\n".join(text(tree(document.value, document.kind.root)) for document in value.documents)
+    return "---\n".join(text(tree(document.value, document.kind.root, minor)) for document in value.documents)

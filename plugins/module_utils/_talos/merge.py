@@ -14,7 +14,8 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import urlsplit, urlunsplit
 
-from .table import Field
+from .scalars import zero_word
+from .table import NETWORK, Field
 from .yamltext import ConfigError, shown_key
 
 Rule = t.Callable[[t.Any, t.Any, Field, "Merger", str], t.Any]
@@ -46,7 +47,9 @@ class Merger:
 
 
 def _nonzero(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
-    if left is not None and is_zero(right, field):
+    if field.kind in NETWORK and merger.minor <= 13:
+        raise ConfigError(f"{path}: merge not possible, Talos 1.{merger.minor} cannot merge addresses; delete the document first ($patch: delete)")
+    if left is not None and (right is None or is_zero(right, field)):
         return left
     return right
 
@@ -54,14 +57,8 @@ def _nonzero(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str)
 def is_zero(value: t.Any, field: Field) -> bool:
     """Whether a scalar by value is Go's zero (and so cannot overwrite)."""
     if field.kind.startswith("enum:"):
-        return bool(value == _zero_word(field.kind)) or value == ""
+        return value in ("", zero_word(field.kind))
     return value in ("", 0) and value is not False
-
-
-def _zero_word(kind: str) -> str:
-    from .scalars import zero_word
-
-    return zero_word(kind)
 
 
 def _present(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:

@@ -112,7 +112,7 @@ class Patched:
     def text(self) -> str:
         """The config's text, as Talos prints it after a patch of the kind applied last."""
         if self._text is None:
-            self._text = emit.config(t.cast(Config, self._config))
+            self._text = emit.config(t.cast(Config, self._config), self.minor)
         return self._text
 
     def apply(self, patch: Patch) -> Patched:

@@ -77,10 +77,10 @@ def untyped(found: t.Any, secret: bool) -> t.Any:
     return scrub(found) if type(found) is str else found
 
 
-def config(whole: Config) -> str:
+def config(whole: Config, minor: int) -> str:
     """A config's text with its secrets replaced."""
     texts = []
     for document in whole.documents:
         root = document.kind.root
-        texts.append(emit.text(emit.tree(value(document.value, root), root)))
+        texts.append(emit.text(emit.tree(value(document.value, root), root, minor)))
     return "---\n".join(texts)

@@ -86,7 +86,7 @@ def render_nodes(config: str, patch: str | None, nodes: t.Sequence[NodeInput], r
     patched = _named("patch", lambda: apply_all(Patched(minor, text=config), common) if common else Patched(minor, config=base))
     whole = _named("patch", patched.config)
     _check_role(whole, role)
-    job = _Job(minor, mode, role == "controlplane", redact.config(base), patched)
+    job = _Job(minor, mode, role == "controlplane", redact.config(base, minor), patched)
     rendered, errors = {}, {}
     for node in nodes:
         try:
@@ -118,7 +118,7 @@ class _Job:
             raise ConfigError("\n".join(problems))
         text = Patched(self.minor, config=config).text()
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return NodeConfig(text, digest, warnings, {"before": self.before, "after": redact.config(config)})
+        return NodeConfig(text, digest, warnings, {"before": self.before, "after": redact.config(config, self.minor)})
 
     def placed(self, config: Config, node: NodeInput) -> Config:
         """The config with the node's hostname, labels and taints."""

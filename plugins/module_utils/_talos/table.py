@@ -16,6 +16,9 @@ from ._fields import KINDS
 
 LEGACY = ""
 
+ALWAYS = 99
+LAST_FORMER = 13
+
 NEWEST = 14
 OLDEST = 6
 
@@ -25,6 +28,7 @@ class Field:
     """One field. kind is the type word without its pointer star ("struct", "list", "map", "string", "enum:X", ...).
 
     fields are a struct's members in print order; item is what a list's items or a map's values are.
+    printed_until: the last minor release that prints it even when unset; deciding: the fields that make a struct count as set (() for all).
     clears: a value here, or below it in structs by value, is overwritten even by an absent one.
     """
 
@@ -34,12 +38,13 @@ class Field:
     pointer: bool
     merge: str
     since: int
-    always_printed: bool = False
+    printed_until: int = 0
     secret: bool = False
     fields: dict[str, Field] = dataclasses.field(default_factory=dict)
     item: Field | None = None
     clears: bool = False
     clearing: tuple[str, ...] = ()
+    deciding: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass
@@ -53,17 +58,23 @@ class Kind:
     root: Field
 
 
+# Go's address types: up to 1.13 they could not be merged, not even with an absent one.
+NETWORK = ("addr", "prefix", "addrport")
+
 STRING = Field("<k>", "", "string", False, "nonzero", 5)
 ARG = Field("<k>", "", "arg", False, "take", 5)
 SECRET_STRING = dataclasses.replace(STRING, secret=True)
 
 
 def _leaf(path: str, words: list[str]) -> Field:
-    kind, merge, since, flags = words
+    kind, merge, since, marks = words
+    flags, _colon, deciding = marks.partition(":")
     segment = path.rpartition(".")[2]
     name = "[]" if segment.endswith("[]") else segment
     pointer = kind.startswith("*")
-    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), "P" in flags, "S" in flags)
+    printed = ALWAYS if "P" in flags else LAST_FORMER if "F" in flags else 0
+    decides = tuple(deciding.split(",")) if deciding else ()
+    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), printed, "S" in flags, deciding=decides)
 
 
 def _attach(parent: Field, child: Field) -> None:
@@ -90,7 +101,9 @@ def _mark_clearing(field: Field) -> bool:
     if field.item is not None and field.item is not STRING:
         _mark_clearing(field.item)
     field.clearing = below
-    field.clears = field.merge == "always" or (field.kind == "struct" and not field.pointer and bool(below))
+    field.clears = (
+        field.merge == "always" or (field.merge == "nonzero" and field.kind in NETWORK) or (field.kind == "struct" and not field.pointer and bool(below))
+    )
     return field.clears
 
 
@@ -100,7 +113,7 @@ def kind(name: str) -> Kind | None:
     if name not in KINDS:
         return None
     since, flags, rows = KINDS[name]
-    root = Field("", "", "struct", True, "deep", since, True)
+    root = Field("", "", "struct", True, "deep", since)
     by_path = {"": root}
     for row in rows.strip().splitlines():
         path, *words = row.split(" ")

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the engine with Talos' own library: python -m tests.conformance.config.compare [cases] [seed]
+
+Builds the referee beside this file (Go and its module proxy are needed), asks it the cases of cases.py and prints where the answers differ.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import patching
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError
+
+from .cases import Case, Generator
+
+HERE = Path(__file__).resolve().parent
+RELEASES = {13: "v1.13"}
+
+
+class Referee:
+    """The Go program of one release, asked in JSON lines."""
+
+    def __init__(self, program: str) -> None:
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, case: Case, validate: str = "") -> dict[str, t.Any]:
+        """The referee's answer: text, error, warnings, invalid."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps({"config": case.config, "patches": case.patches, "validate": validate}) + "\n")
+        self.process.stdin.flush()
+        return t.cast("dict[str, t.Any]", json.loads(self.process.stdout.readline()))
+
+    def stop(self) -> None:
+        """End the program."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def build(release: str, target: Path) -> str:
+    """Build the referee of a release; returns the program's path."""
+    program = target / f"referee-{release}"
+    subprocess.run(["go", "build", "-o", str(program), "."], cwd=HERE / release, check=True)
+    return str(program)
+
+
+def ours(case: Case, minor: int) -> tuple[str, str]:
+    """(text, error) as the engine answers."""
+    try:
+        result = patching.Patched(minor, text=case.config)
+        for patch in [patching.load_patch(patch, minor) for patch in case.patches]:
+            result = result.apply(patch)
+        return result.text(), ""
+    except ConfigError as error:
+        return "", str(error)
+
+
+@dataclasses.dataclass
+class Difference:
+    """A case answered differently; kind groups those that look alike."""
+
+    kind: str
+    case: Case
+    theirs: str
+    mine: str
+
+
+def difference(case: Case, answer: dict[str, t.Any], minor: int) -> Difference | None:
+    """How the answers differ, or None."""
+    text, error = ours(case, minor)
+    if bool(error) != bool(answer["error"]):
+        words = re.sub(r"line \d+|\d+", "N", error or answer["error"].replace("\n", " "))[-100:]
+        return Difference(f"{'we' if error else 'they'} refuse: {words}", case, answer["error"] or answer["text"], error or text)
+    if text != answer["text"]:
+        pairs = zip(answer["text"].split("\n"), text.split("\n"), strict=False)
+        first = next((pair for pair in pairs if pair[0] != pair[1]), ("(length)", ""))
+        return Difference(f"text: {first[0].strip()[:40]!r} / {first[1].strip()[:40]!r}", case, answer["text"], text)
+    return None
+
+
+def shrink(found: Difference, referee: Referee, minor: int) -> Difference:
+    """A smaller case that still differs the same way: fewer patches, fewer documents."""
+    for index in range(len(found.case.patches)):
+        smaller = Case(found.case.config, [patch for i, patch in enumerate(found.case.patches) if i != index])
+        again = difference(smaller, referee.ask(smaller), minor)
+        if again is not None and again.kind == found.kind:
+            return again
+    return found
+
+
+def main(count: int, seed: int, program: str | None = None) -> int:
+    """Run count cases; prints a sample of each kind of difference. Returns the number that differ."""
+    minor = 13
+    with tempfile.TemporaryDirectory() as folder:
+        referee = Referee(program or build(RELEASES[minor], Path(folder)))
+        generator = Generator(seed, minor)
+        kinds: collections.Counter[str] = collections.Counter()
+        samples: dict[str, Difference] = {}
+        accepted = changed = 0
+        for _ in range(count):
+            case = generator.case()
+            answer = referee.ask(case)
+            accepted += not answer["error"]
+            changed += not answer["error"] and answer["text"] != case.config
+            found = difference(case, answer, minor)
+            if found is not None:
+                kinds[found.kind] += 1
+                samples.setdefault(found.kind, found)
+        for kind, number in kinds.most_common(25):
+            sample = shrink(samples[kind], referee, minor)
+            print(f"== {number} x {kind}\n-- config\n{sample.case.config}-- patches")
+            print("\n".join(sample.case.patches), f"-- theirs\n{sample.theirs}\n-- ours\n{sample.mine}\n", sep="\n")
+        referee.stop()
+    print(f"conformance: {count} cases, {sum(kinds.values())} differ ({accepted} accepted, {changed} changed)")
+    return sum(kinds.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main(int((sys.argv[1:] or ["1000"])[0]), int((sys.argv[2:] or ["1"])[0]), (sys.argv[3:] or [None])[0]) > 0)
