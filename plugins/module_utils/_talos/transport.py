@@ -25,7 +25,7 @@ try:
     from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
     from grpclib.protocol import H2Protocol
 except ImportError as error:
-    Channel = H2Protocol = object
+    Channel = H2Protocol = object  # type: ignore[assignment,misc]
     IMPORT_ERROR: str | None = traceback.format_exc()
     MISSING = (error.name or "grpclib").partition(".")[0]
 else:

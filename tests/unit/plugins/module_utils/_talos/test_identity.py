@@ -9,11 +9,10 @@ import asyncio
 import typing as t
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
-
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_output
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from .server import Authority, Loop, Node
 
@@ -33,7 +32,7 @@ Make = t.Callable[..., Node]
         (HINT % A, A),
         (LOG % ("MaintenanceServiceController", A) + HINT % A + LOG % ("MaintenanceServiceController", B) + "tail", B),
         (HINT % B + "\x1b[31m" + LOG % ("MaintenanceServiceController", A), A),
-        ('[talos] something else {"fingerprint": "%s"}\n' % A, None),
+        (f'[talos] something else {{"fingerprint": "{A}"}}\n', None),
         (LOG % ("MaintenanceServiceController", A[:30]), None),
     ],
 )

@@ -8,12 +8,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
-
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import etcd, transport
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 
 from .server import CUT, Authority, Loop, Node, address, member, reply, talosconfig
 

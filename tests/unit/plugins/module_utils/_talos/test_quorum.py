@@ -9,7 +9,6 @@ import itertools
 import typing as t
 
 import pytest
-
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.client import EtcdMember
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.quorum import (

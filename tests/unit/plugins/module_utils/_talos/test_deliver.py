@@ -13,12 +13,11 @@ import typing as t
 
 import pytest
 import yaml
-from grpclib.const import Status
-from grpclib.exceptions import GRPCError
-
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import deliver, transport
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 
 from .server import CUT, Authority, Loop, Node, address, config_reply, member, reply, status_reply, talosconfig
 
