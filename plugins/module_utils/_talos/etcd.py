@@ -105,12 +105,22 @@ class Etcd:
     async def members(self) -> tuple[Endpoint, list[Member]]:
         """The members with their states, and the endpoint that was asked."""
         place, rows = await self.rows()
-        async with self.connect(place) as connection:
-            alarms = await client.etcd_alarms(connection)
         states = await asyncio.gather(*(self._state(place, row) for row in rows))
+        alarms = await self._alarms(place, [row for row, state in zip(rows, states, strict=True) if isinstance(state, EtcdStatus)])
         leaders = collections.Counter(state.leader for state in states if isinstance(state, EtcdStatus) and state.leader)
         leader = leaders.most_common(1)[0][0] if leaders else 0
         return place, [_member(row, state, leader, alarms.get(row.id, ())) for row, state in zip(rows, states, strict=True)]
+
+    async def _alarms(self, place: Endpoint, answering: t.Sequence[EtcdMember]) -> dict[int, tuple[str, ...]]:
+        """All members' alarms, from one whose etcd answers: the endpoint may be a control plane that has left etcd. None when nobody answers."""
+        if not answering:
+            return {}
+        told_by = min(answering, key=lambda row: place.host not in row.addresses)
+        try:
+            async with self.connect(place, place.host if place.host in told_by.addresses else told_by.addresses[0]) as connection:
+                return await client.etcd_alarms(connection)
+        except TalosError as error:
+            raise ManagerError(f"etcd's alarms cannot be read: {error}") from None
 
     async def _state(self, place: Endpoint, row: EtcdMember) -> EtcdStatus | TalosError:
         """A member's own view, or the error of asking it."""
@@ -195,9 +205,9 @@ class Work:
         staying = [place for place in options.endpoints if place.host not in doomed]
         if options.nodes and not staying and not options.allow_last:
             raise InputError("endpoints: all of them are of the nodes to remove; name control planes that stay (allow_last_control_plane removes the last)")
-        # When every control plane goes there is nobody else to ask.
-        asked = staying or ([Endpoint(node.address) for node in options.nodes if node.address] if options.allow_last else [])
-        self.etcd = Etcd(options.config, asked)
+        # When every control plane goes there may be nobody else to ask.
+        last = [Endpoint(node.address) for node in options.nodes if node.address] if options.allow_last else []
+        self.etcd = Etcd(options.config, [*staying, *last])
 
     async def run(self) -> Outcome:
         """Read, plan, apply, report."""
@@ -220,13 +230,14 @@ class Work:
     async def _read(self) -> tuple[Endpoint, list[Member]]:
         """The members, from an endpoint that is none of the doomed ones, however it is known."""
         place, members = await self.etcd.members()
-        doomed = {address for node in self.options.nodes for member in [find(node, members)[0]] if member for address in member.row.addresses}
-        staying = [other for other in self.etcd.endpoints if other.host not in doomed]
-        if staying and place.host in doomed:
+        going = [member for node in self.options.nodes for member in [find(node, members)[0]] if member]
+        doomed = {address for member in going for address in member.row.addresses}
+        if place.host in doomed and any(member.voter and member not in going for member in members):
+            staying = [other for other in self.etcd.endpoints if other.host not in doomed]
+            if not staying:
+                raise InputError("endpoints: all of them are of the nodes to remove; name control planes that stay")
             self.etcd.endpoints = staying
             return await self._read()
-        if doomed and not staying and not self.options.allow_last:
-            raise InputError("endpoints: all of them are of the nodes to remove; name control planes that stay")
         return place, members
 
     def _unreadable(self, error: ManagerError) -> Outcome:
