@@ -28,7 +28,8 @@ extends_documentation_fragment:
 options:
   api_token:
     description:
-      - An API token with the permissions Zone / Zone / Read and Zone / DNS / Edit.
+      - An API token with the permissions Zone / Zone / Read and Zone / DNS / Edit. With O(zone_id), Zone / DNS / Edit is enough
+        once the zone has records of the same domain.
       - Taken from the environment variable E(CLOUDFLARE_API_TOKEN) if not set.
       - E(CLOUDFLARE_EMAIL), E(CLOUDFLARE_API_KEY) and E(CLOUDFLARE_API_USER_SERVICE_KEY) are ignored. E(CLOUDFLARE_BASE_URL) names
         another endpoint.
@@ -171,7 +172,7 @@ nodes:
   type: list
   elements: dict
 zone:
-  description: The zone, with C(id) and C(name).
+  description: The zone, with C(id) and C(name); the name is empty when the token may not read it.
   returned: when Cloudflare answered
   type: dict
 plan:

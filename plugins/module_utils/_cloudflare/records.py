@@ -143,7 +143,7 @@ def find_zone(client: t.Any, options: RecordOptions) -> Zone:
     """The zone given by ID, or the longest one that the domain (else the first record's name) ends in. All names must lie in it."""
     names = [name for name in [options.domain, *(record.name for record in options.records)] if name]
     if options.zone_id:
-        zone = calls.read_zone(client, options.zone_id)
+        zone = _given_zone(client, options)
     else:
         fitting = [zone for zone in calls.list_zones(client) if _is_within(names[0], zone.name)]
         longest = [zone for zone in fitting if len(zone.name) == max(len(z.name) for z in fitting)]
@@ -151,12 +151,37 @@ def find_zone(client: t.Any, options: RecordOptions) -> Zone:
             seen = f"{len(longest)} zones named {longest[0].name}" if longest else "no zone"
             raise InputError(f"The API token sees {seen} for {names[0]}. Check domain, or give zone_id; the token needs Zone / Zone / Read.")
         zone = longest[0]
-    outside = sorted({name for name in names if not _is_within(name, zone.name)})
+    outside = sorted({name for name in names if zone.name and not _is_within(name, zone.name)})
     if outside:
         raise InputError(f"{', '.join(outside)} is not in zone {zone.name}. Check domain and zone_id (or CLOUDFLARE_ZONE_ID).")
     if zone.name in {record.name for record in options.records}:
         raise InputError(f"{zone.name} is the zone itself, not a node's name.")
     return zone
+
+
+def _given_zone(client: t.Any, options: RecordOptions) -> Zone:
+    """The zone of an ID. A token without Zone / Read may do, if the zone has records beside the wanted ones: then they are in it.
+
+    Otherwise nobody could tell that a name is not in the zone; Cloudflare would take it and append the zone's name.
+    """
+    try:
+        return calls.read_zone(client, options.zone_id)
+    except CloudflareError as error:
+        if error.status != 403 or not _parents(options):
+            raise
+        try:
+            proven = all(calls.list_records(client, options.zone_id, name={"endswith": f".{parent}"}) for parent in _parents(options))
+        except CloudflareError:
+            raise error from None
+        if not proven:
+            raise
+    return Zone(options.zone_id, "")
+
+
+def _parents(options: RecordOptions) -> list[str]:
+    """The domains that the wanted records and the domain option are about, without those below another."""
+    parents = {record.name.partition(".")[2] for record in options.records if record.name} | {options.domain} - {""}
+    return sorted(p for p in parents if p and not any(p != q and _is_within(p, q) for q in parents))
 
 
 def _is_within(name: str, zone: str) -> bool:
@@ -165,9 +190,8 @@ def _is_within(name: str, zone: str) -> bool:
 
 def read_records(client: t.Any, zone: Zone, options: RecordOptions) -> list[Record]:
     """All records that matter: those beside or below the wanted names, and those with a mark of this cluster. Sorted."""
-    parents = {record.name.partition(".")[2] for record in options.records if record.name} | {options.domain} - {""}
     found: dict[str, Record] = {}
-    for parent in sorted(p for p in parents if p and not any(p != q and _is_within(p, q) for q in parents)):
+    for parent in _parents(options):
         found.update((r.id, r) for r in calls.list_records(client, zone.id, name={"endswith": f".{parent}"}))
     found.update((r.id, r) for r in calls.list_records(client, zone.id, comment={"startswith": cluster_mark(options.cluster)}))
     return sorted(found.values(), key=lambda r: (r.name, r.type, r.content, r.id))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import httpx
@@ -310,21 +311,22 @@ def test_name_outside_the_zone_is_refused() -> None:
 
 
 VERIFY = "/client/v4/user/tokens/verify"
+NO_RECORDS = dataclasses.replace(under("example.com"), answer=refusal(10000), status=403)
 
 
 @pytest.mark.parametrize(
     ("script", "message"),
     [
         (
-            [Expect("GET", PATH, refusal(9109), 403), Expect("GET", VERIFY, refusal(1000), 401)],
+            [Expect("GET", PATH, refusal(9109), 403), NO_RECORDS, Expect("GET", VERIFY, refusal(1000), 401)],
             "Check api_token",
         ),
         (
-            [Expect("GET", PATH, refusal(9109), 403), Expect("GET", VERIFY, result({"id": "t", "status": "active"}))],
+            [Expect("GET", PATH, refusal(9109), 403), NO_RECORDS, Expect("GET", VERIFY, result({"id": "t", "status": "active"}))],
             "The token itself is valid; it may lack rights on this zone",
         ),
         (
-            [Expect("GET", PATH, refusal(10000), 403), Expect("GET", VERIFY, result({"id": "t", "status": "expired"}))],
+            [Expect("GET", PATH, refusal(10000), 403), NO_RECORDS, Expect("GET", VERIFY, result({"id": "t", "status": "expired"}))],
             "The token is expired",
         ),
         ([Expect("GET", PATH, refusal(7003), 404)], r"Check zone_id \(or CLOUDFLARE_ZONE_ID\)"),
@@ -333,6 +335,19 @@ VERIFY = "/client/v4/user/tokens/verify"
 def test_preflight_names_the_wrong_option(script: list[Expect], message: str) -> None:
     with scripted(*script) as client, pytest.raises(CloudflareError, match=message):
         work(options(w1(), check_mode=True), client, check_mode=True)
+
+
+def test_token_without_zone_read_does_where_the_zone_has_such_records() -> None:
+    forbidden = Expect("GET", PATH, refusal(9109), 403)
+    neighbour = under("example.com", record("r9", "mail.example.com", "192.0.2.1"))
+    with scripted(forbidden, neighbour, neighbour, marked()) as client:
+        outcome = work(options(w1(), check_mode=True), client, check_mode=True)
+    assert summaries(outcome) == [("create", W1, f"A {FQDN}")]
+
+
+def test_token_without_zone_read_does_not_do_where_nothing_proves_the_zone() -> None:
+    with scripted(Expect("GET", PATH, refusal(9109), 403), under("example.com")) as client, pytest.raises(CloudflareError, match="Zone / Zone / Read"):
+        work(options(w1()), client, check_mode=False)
 
 
 def test_preflight_warns_of_a_token_that_only_reads() -> None:
