@@ -26,7 +26,7 @@ Item = dict[str, t.Any]
 # Targets in one request, well under what ELB takes.
 BATCH = 100
 # Refused as a whole for the sake of one target.
-ISOLATE_CODES = ("InvalidTarget", "TooManyTargets", "TooManyRegistrationsForTargetId")
+ISOLATE_CODES = ("InvalidTarget", "ValidationError", "TooManyTargets", "TooManyRegistrationsForTargetId")
 INTERVAL = 5.0
 # Seconds after which ELB should know that an instance runs.
 CONSISTENCY = 60.0

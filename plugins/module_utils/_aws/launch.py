@@ -168,4 +168,3 @@ class Launcher:
             if found:
                 return next((item for item in found if item["State"]["Name"] in ALIVE), None)
         return None
-

@@ -146,9 +146,7 @@ def _bring_up(options: NodeOptions, clients: Clients, clock: Clock, found: list[
     outcome.nodes = [node_result(match.node.name, known.get(match.node.name)) for match in found]
 
 
-def _launch_all(
-    options: NodeOptions, clients: Clients, clock: Clock, found: list[Match], launcher: Launcher, failures: dict[str, str]
-) -> dict[str, Item]:
+def _launch_all(options: NodeOptions, clients: Clients, clock: Clock, found: list[Match], launcher: Launcher, failures: dict[str, str]) -> dict[str, Item]:
     """Launch the missing nodes: first those whose name is free, then those whose old instance had still to go."""
     missing = [match for match in found if match.instance is None]
     launched = _launch([match for match in missing if not match.dying], options, launcher, failures)

@@ -9,80 +9,14 @@ import collections
 import concurrent.futures
 import itertools
 import json
-import typing as t
 
-import boto3
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.discovery import InfoOptions, discover
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nodes import node_work
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.options import NodeOptions
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 
 from tests.sandbox.calls import Fault
-from tests.unit.sandbox.aws_lab import REGION, Lab, fresh, laboratory
-
-NAMES = ("fargle-worker-1", "fargle-worker-2", "fargle-worker-3")
-
-
-@pytest.fixture(scope="module")
-def aws_laboratory() -> t.Iterator[Lab]:
-    with laboratory() as lab:
-        yield lab
-
-
-@pytest.fixture
-def lab(aws_laboratory: Lab) -> t.Iterator[Lab]:
-    with fresh(aws_laboratory) as lab:
-        lab.ledger.clear_calls()
-        yield lab
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def clients_of(lab: Lab, killed_after: int | None = None) -> Clients:
-    """Clients with the SDK's own retries; the process dies right after this many calls were answered."""
-    numbers = itertools.count(1)
-
-    def kill(**_kwargs: t.Any) -> None:
-        if next(numbers) == killed_after:
-            raise Killed
-
-    def make(service: str) -> t.Any:
-        keys = {"aws_access_key_id": "AKIAEXAMPLEEXAMPLE00", "aws_secret_access_key": "secret"}
-        client = boto3.client(service, region_name=REGION, endpoint_url=lab.part.endpoint, **keys)
-        client.meta.events.register("after-call.*.*", kill)
-        return client
-
-    return Clients(make)
-
-
-def options(lab: Lab, **changes: t.Any) -> NodeOptions:
-    base: dict[str, t.Any] = {
-        "cluster": "fargle",
-        "state": "present",
-        "nodes": [{"name": name} for name in NAMES],
-        "role": "worker",
-        "image_id": lab.image,
-        "instance_type": "m5.large",
-        "subnet_id": [lab.subnets["a"], lab.subnets["b"]],
-        "security_group_ids": [lab.group],
-        "root_volume": {"size_gb": 20, "type": "gp3"},
-        "placement_group_name": "",
-        "tags": {},
-        "iam_instance_profile": None,
-        "associate_public_ip": None,
-        "wait_timeout": 20,
-        "concurrency": 3,
-    }
-    return NodeOptions.of_params({**base, **changes})
-
-
-def play(lab: Lab, check: bool = False, clients: Clients | None = None, **changes: t.Any) -> Outcome:
-    return node_work(options(lab, **changes), clients or clients_of(lab), check)
+from tests.unit.sandbox.aws_lab import REGION, Lab
+from tests.unit.sandbox_modules.aws_kit import NAMES, Killed, clients_of, plan, play
 
 
 def living(lab: Lab) -> list[tuple[str, str]]:
@@ -91,10 +25,6 @@ def living(lab: Lab) -> list[tuple[str, str]]:
     pages = lab.ec2.describe_instances(Filters=states)["Reservations"]
     found = [item for page in pages for item in page["Instances"]]
     return sorted((next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"), item["InstanceId"]) for item in found)
-
-
-def plan(outcome: Outcome) -> list[dict[str, str]]:
-    return [step.summary() for step in outcome.steps]
 
 
 def operations(lab: Lab) -> collections.Counter[str]:
@@ -130,6 +60,7 @@ def test_calls_do_not_depend_on_the_number_of_nodes_but_for_the_launches(lab: La
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_A1_killed_after_any_call_and_repeated_makes_one_instance_per_name(lab: Lab) -> None:
     start = lab.part.snapshot()
     for number in itertools.count(1):
@@ -147,6 +78,7 @@ def test_A1_killed_after_any_call_and_repeated_makes_one_instance_per_name(lab: 
     assert number > 10
 
 
+@pytest.mark.slow
 def test_A1_deletion_killed_after_any_call_and_repeated_leaves_nothing(lab: Lab) -> None:
     play(lab)
     start = lab.part.snapshot()
