@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The API server's refusals, as Status objects with its own codes, reasons and sentences.
 
-Sources: k8s.io/apimachinery/pkg/api/errors and k8s.io/apiserver/pkg/registry/rest of Kubernetes 1.33.
+Sources: k8s.io/apimachinery/pkg/api/errors and k8s.io/apiserver/pkg/registry/rest of Kubernetes 1.34.
 """
 
 from __future__ import annotations

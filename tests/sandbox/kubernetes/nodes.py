@@ -260,6 +260,47 @@ def _volumes_attached(cluster: Cluster, pod: Object) -> bool:
     return all(item is not None and item["spec"]["nodeName"] == node and (item.get("status") or {}).get("attached") for item in held)
 
 
+def provision(turn: Turn) -> None:
+    """The provisioner of the EBS driver: a claim without a volume gets one of its own, which goes with the claim."""
+    cluster = turn.cluster
+    for claim in cluster.list(CLAIMS):
+        metadata, spec = claim["metadata"], claim["spec"]
+        name = spec.get("volumeName") or f"pvc-{metadata['uid']}"
+        if deleting(claim):
+            continue
+        if cluster.find(VOLUMES, "", name) is None and not spec.get("volumeName"):
+            cluster.create(VOLUMES, "", _volume(name, claim))
+            cluster.store(CLAIMS, {**claim, "spec": {**spec, "volumeName": name}, "status": {"phase": "Bound"}})
+        elif (claim.get("status") or {}).get("phase") != "Bound" and cluster.find(VOLUMES, "", name):
+            cluster.store(CLAIMS, {**claim, "status": {"phase": "Bound"}})
+    for volume in cluster.list(VOLUMES):
+        reference = volume["spec"].get("claimRef")
+        if reference and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete" and not _claimed(cluster, reference):
+            cluster.drop(VOLUMES, volume)
+
+
+def _claimed(cluster: Cluster, reference: Object) -> bool:
+    claim = cluster.find(CLAIMS, reference["namespace"], reference["name"])
+    return claim is not None and claim["metadata"]["uid"] == reference["uid"]
+
+
+def _volume(name: str, claim: Object) -> Object:
+    metadata, spec = claim["metadata"], claim["spec"]
+    requested = (spec.get("resources") or {}).get("requests") or {"storage": "1Gi"}
+    return {
+        "kind": "PersistentVolume",
+        "apiVersion": "v1",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": dict(requested),
+            "accessModes": list(spec.get("accessModes") or ["ReadWriteOnce"]),
+            "claimRef": {"kind": "PersistentVolumeClaim", "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]},
+            "csi": {"driver": "ebs.csi.aws.com", "volumeHandle": f"vol-{metadata['uid'].replace('-', '')[:17]}"},
+            "persistentVolumeReclaimPolicy": "Delete",
+        },
+    }
+
+
 def volumes(turn: Turn) -> None:
     """The attach/detach controller: a volume follows its pod, and is let go some time after the pod is gone or with the VM's end."""
     cluster = turn.cluster

@@ -20,7 +20,7 @@ from .requests import operation
 from .resources import NODES, PODS, TABLE
 from .turn import Turn, deleting
 
-VERSION = "v1.33.4"
+VERSION = "v1.34.2"
 PORT = 6443
 # Control loops, in the order in which one's work feeds the next.
 LOOPS = (
@@ -30,6 +30,7 @@ LOOPS = (
     workloads.replicasets,
     workloads.daemonsets,
     workloads.statefulsets,
+    nodes.provision,
     nodes.schedule,
     nodes.volumes,
     nodes.run_pods,

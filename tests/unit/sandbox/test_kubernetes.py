@@ -643,6 +643,19 @@ def test_c8_a_volume_follows_its_pod_after_a_while(lab: Lab) -> None:
     assert attachments(lab) == [("w2", "pv-1")]
 
 
+def test_a_claim_gets_a_volume_that_goes_with_it(lab: Lab) -> None:
+    lab.node("w1", 1)
+    with lab.cluster.lock:
+        seed.namespace(lab.cluster, "shop")
+    wanted = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}}}
+    lab.core.create_namespaced_persistent_volume_claim("shop", wanted)
+    claim = eventually(lambda: lab.core.read_namespaced_persistent_volume_claim("data", "shop"), lambda c: c.status is not None and c.status.phase == "Bound")
+    volume = lab.core.read_persistent_volume(claim.spec.volume_name)
+    assert (volume.spec.csi.driver, volume.spec.capacity) == ("ebs.csi.aws.com", {"storage": "8Gi"})
+    lab.core.delete_namespaced_persistent_volume_claim("data", "shop")
+    eventually(lambda: lab.core.list_persistent_volume().items, lambda volumes: not volumes)
+
+
 def test_the_end_of_the_vm_frees_its_volumes(lab: Lab) -> None:
     lab.node("w1", 1)
     stateful(lab)
@@ -697,7 +710,7 @@ def test_a_server_of_another_authority_is_not_trusted(lab: Lab) -> None:
 
 
 def test_version_health_and_discovery(lab: Lab) -> None:
-    assert client.VersionApi(lab.api).get_code().git_version.startswith("v1.33")
+    assert client.VersionApi(lab.api).get_code().git_version.startswith("v1.34")
     for path in ("/livez", "/readyz"):
         assert lab.raw("GET", path) == (200, b"ok")
     assert "v1" in client.CoreApi(lab.api).get_api_versions().versions
