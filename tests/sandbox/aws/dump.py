@@ -49,9 +49,9 @@ def _ec2(store: t.Any) -> dict[str, Rows]:
         "images": rows(store.amis.values(), lambda one: {"name": one.name, "state": one.state, "root_device_name": one.root_device_name}),
         "vpcs": rows(store.vpcs.values(), lambda one: {"cidr": one.cidr_block}),
         "subnets": rows(subnets, lambda one: {"vpc": one.vpc_id, "cidr": one.cidr_block, "zone": one.availability_zone}),
-        "security_groups": rows(groups, lambda one: {"name": one.name, "vpc": one.vpc_id, "ingress": _rules(one.ingress_rules), "egress": _rules(one.egress_rules)}),
+        "security_groups": rows(groups, _security_group),
         "placement_groups": _by_id((name, {"strategy": one["Strategy"]}) for name, one in store.placement_groups.items()),
-        "client_tokens": _by_id((f"{zone} {token}", {"instances": [one.id for one in known.reservation.instances]}) for (zone, token), known in store.tokens.items()),
+        "client_tokens": _by_id((" ".join(key), {"instances": [one.id for one in known.reservation.instances]}) for key, known in store.tokens.items()),
     }
 
 
@@ -97,9 +97,17 @@ def _interface(one: t.Any) -> dict[str, t.Any]:
     }
 
 
+def _security_group(one: t.Any) -> dict[str, t.Any]:
+    return {"name": one.name, "vpc": one.vpc_id, "ingress": _rules(one.ingress_rules), "egress": _rules(one.egress_rules)}
+
+
 def _rules(rules: list[t.Any]) -> list[str]:
     """Rules as words that sort: protocol, ports, and who is let in or out."""
-    return sorted(f"{one.ip_protocol} {one.from_port}-{one.to_port} {one.cidr_ipv4 or one.cidr_ipv6 or (one.source_group or {}).get('GroupId') or one.prefix_list_id}" for one in rules)
+    return sorted(f"{one.ip_protocol} {one.from_port}-{one.to_port} {_peer(one)}" for one in rules)
+
+
+def _peer(rule: t.Any) -> str:
+    return str(rule.cidr_ipv4 or rule.cidr_ipv6 or (rule.source_group or {}).get("GroupId") or rule.prefix_list_id)
 
 
 def _elbv2(store: StrictELBv2Backend, now: float) -> dict[str, Rows]:
@@ -113,7 +121,7 @@ def _elbv2(store: StrictELBv2Backend, now: float) -> dict[str, Rows]:
 
 
 def _balancer(store: StrictELBv2Backend, one: t.Any) -> dict[str, t.Any]:
-    listeners = {str(listener.port): {"protocol": listener.protocol, "target_groups": [group.arn for group in store.forwards(listener)]} for listener in one.listeners.values()}
+    listeners = {str(each.port): {"protocol": each.protocol, "target_groups": [group.arn for group in store.forwards(each)]} for each in one.listeners.values()}
     return {
         "name": one.name,
         "type": one.type,

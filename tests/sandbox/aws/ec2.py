@@ -80,7 +80,7 @@ class StrictEC2Response(EC2Response):
 
     def _plain(self) -> dict[str, t.Any]:
         """The parameters as plain dicts and lists, as boto3 names them."""
-        return _plain(self.params)
+        return dict(_plain(self.params))
 
     def call_action(self) -> t.Any:
         """Refuse instance IDs that EC2 does not know (yet) before moto sees them."""
@@ -137,7 +137,8 @@ class StrictEC2Response(EC2Response):
         if known.fingerprint != launch.fingerprint():
             refuse("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
         if any(instance.state in ("shutting-down", "terminated") for instance in known.reservation.instances):
-            refuse("IdempotentInstanceTerminated", "The client token you have provided is associated with a resource that is already deleted. Please use a different client token.")
+            message = "The client token you have provided is associated with a resource that is already deleted. Please use a different client token."
+            refuse("IdempotentInstanceTerminated", message)
         return known.reservation
 
     def _capacity(self, launch: Launch) -> int:
@@ -153,7 +154,8 @@ class StrictEC2Response(EC2Response):
         if conditions.capacity is None:
             return most
         if conditions.capacity < least:
-            refuse("VcpuLimitExceeded", "You have requested more vCPU capacity than your current vCPU limit allows for the instance bucket that the specified instance type belongs to.")
+            message = "You have requested more vCPU capacity than your current vCPU limit allows for the instance bucket of the specified instance type."
+            refuse("VcpuLimitExceeded", message)
         return min(most, conditions.capacity)
 
     def _launch(self, launch: Launch, count: int) -> Reservation:
@@ -169,7 +171,7 @@ class StrictEC2Response(EC2Response):
             "AssociatePublicIpAddress": launch.interface.get("AssociatePublicIpAddress", launch.subnet.map_public_ip_on_launch),
             "Description": launch.interface.get("Description", ""),
         }
-        reservation = self.ec2_backend.run_instances(
+        reservation: Reservation = self.ec2_backend.run_instances(
             parameters["ImageId"],
             count,
             _user_data(parameters.get("UserData")),
@@ -178,7 +180,7 @@ class StrictEC2Response(EC2Response):
             is_instance_type_default=False,
             region_name=self.region,
             nics=[interface],
-            private_ip=parameters.get("PrivateIpAddress") or launch.interface.get("PrivateIpAddress"),
+            private_ip=launch.private_ip or None,
             key_name=parameters.get("KeyName"),
             tags={"instance": launch.tags("instance"), "volume": launch.tags("volume")},
             metadata_options=parameters.get("MetadataOptions", {}),
@@ -316,7 +318,8 @@ class StrictEC2Response(EC2Response):
         text = instance.life.posted
         if parameters.get("Latest"):
             if INSTANCE_TYPES[instance.instance_type].get("Hypervisor") != "nitro":
-                refuse("UnsupportedOperation", "This instance type does not support retrieving the latest console logs. Set Latest to false, or use a Nitro-based instance type.")
+                message = "This instance type does not support retrieving the latest console logs. Set Latest to false, or use a Nitro-based instance type."
+                refuse("UnsupportedOperation", message)
             text = self.part.machines.console(instance.id) if instance.state == "running" else text
         result = {"InstanceId": instance.id, "Timestamp": utcnow()}
         if text:
@@ -352,7 +355,8 @@ class StrictEC2Response(EC2Response):
         name = parameters["GroupName"]
         if name in self.ec2_backend.placement_groups:
             refuse("InvalidPlacementGroup.Duplicate", f"The Placement Group '{name}' already exists.")
-        group = {"GroupName": name, "Strategy": parameters.get("Strategy", "cluster"), "State": "available", "GroupId": f"pg-{len(self.ec2_backend.placement_groups):017x}"}
+        identity = f"pg-{len(self.ec2_backend.placement_groups):017x}"
+        group = {"GroupName": name, "Strategy": parameters.get("Strategy", "cluster"), "State": "available", "GroupId": identity}
         self.ec2_backend.placement_groups[name] = group
         return ActionResult({"PlacementGroup": group})
 

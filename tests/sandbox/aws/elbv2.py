@@ -57,6 +57,10 @@ def refuse(code: str, message: str) -> t.NoReturn:
 class StrictELBv2Backend(ELBv2Backend):
     """moto's store; every target group has `members` (targets by ID and port), every NLB has `addresses`."""
 
+    # moto's objects carry attributes of ours.
+    load_balancers: dict[str, t.Any]
+    target_groups: dict[str, t.Any]
+
     @property
     def part(self) -> AwsPart:
         return part_of(self.account_id)
@@ -72,10 +76,13 @@ class StrictELBv2Backend(ELBv2Backend):
         self._check_groups(security_groups, wanted[0].vpc_id)
         settings = (sorted(security_groups), sorted(one.id for one in wanted), kwargs.get("scheme"), kwargs.get("loadbalancer_type"))
         for known in self.load_balancers.values():
+            if known.name == name and known.settings != settings:
+                refuse("DuplicateLoadBalancerName", f"A load balancer with the same name '{name}' exists, but with different settings")
             if known.name == name:
-                return known if known.settings == settings else refuse("DuplicateLoadBalancerName", f"A load balancer with the same name '{name}' exists, but with different settings")
+                return known
         tags = kwargs.pop("tags", None) or []
-        made = super().create_load_balancer(name, security_groups, subnet_ids, *args, tags=[], **{**kwargs, "scheme": kwargs.get("scheme") or "internet-facing"})
+        kwargs.update({"tags": [], "scheme": kwargs.get("scheme") or "internet-facing"})
+        made = super().create_load_balancer(name, security_groups, subnet_ids, *args, **kwargs)
         self._furnish(made, settings)
         self.tagging_service.tag_resource(made.arn, tags)
         return made
@@ -116,7 +123,9 @@ class StrictELBv2Backend(ELBv2Backend):
         for subnet in balancer.subnets:
             address = self._free_address()
             balancer.addresses.append(address)
-            interface = self.ec2_backend.create_network_interface(subnet, address, description=f"ELB net/{balancer.name}/{identity}", group_ids=balancer.security_groups)
+            interface = self.ec2_backend.create_network_interface(
+                subnet, address, description=f"ELB net/{balancer.name}/{identity}", group_ids=balancer.security_groups
+            )
             interface.interface_type, interface.requester_managed, interface.status = "network_load_balancer", True, "in-use"
             balancer.interfaces.append(interface.id)
 
@@ -156,16 +165,20 @@ class StrictELBv2Backend(ELBv2Backend):
 
     # Listeners
 
-    def create_listener(self, load_balancer_arn: str, protocol: str, port: t.Any, ssl_policy: str, certificate: str | None, actions: list[t.Any], *args: t.Any, **kwargs: t.Any) -> t.Any:
+    def create_listener(
+        self, load_balancer_arn: str, protocol: str, port: t.Any, ssl_policy: str, certificate: str | None, actions: list[t.Any], *args: t.Any, **kwargs: t.Any
+    ) -> t.Any:
         balancer = self.describe_load_balancers([load_balancer_arn], None)[0]
-        for arn in [arn for action in actions for arn in self._get_target_group_arns_from(action)]:
+        wanted = [arn for action in actions for arn in self._get_target_group_arns_from(action)]
+        for arn in wanted:
             if arn not in self.target_groups:
                 raise TargetGroupNotFoundError()
             self._check_attachable(balancer, self.target_groups[arn])
         for known in balancer.listeners.values():
             if int(known.port) == int(port):
-                same = known.protocol == protocol and _forwards(known, self) == [arn for action in actions for arn in self._get_target_group_arns_from(action)]
-                return known if same else refuse("DuplicateListener", f"A listener already exists on this port for this load balancer '{load_balancer_arn}'")
+                if known.protocol != protocol or _forwards(known, self) != wanted:
+                    refuse("DuplicateListener", f"A listener already exists on this port for this load balancer '{load_balancer_arn}'")
+                return known
         made = super().create_listener(load_balancer_arn, protocol, port, ssl_policy, certificate, actions, *args, **kwargs)
         self._relink()
         return made
@@ -207,8 +220,10 @@ class StrictELBv2Backend(ELBv2Backend):
         settings = {key: value for key, value in kwargs.items() if key != "tags"}
         for known in self.target_groups.values():
             if known.name == name:
-                return known if known.settings == settings else refuse("DuplicateTargetGroupName", f"A target group with the same name '{name}' exists, but with different settings")
-        made = super().create_target_group(name, **kwargs)
+                if known.settings != settings:
+                    refuse("DuplicateTargetGroupName", f"A target group with the same name '{name}' exists, but with different settings")
+                return known
+        made: t.Any = super().create_target_group(name, **kwargs)
         made.settings, made.members = settings, {}
         if made.protocol in ("TCP", "TLS", "UDP", "TCP_UDP"):
             made.attributes = dict(NLB_ATTRIBUTES)
@@ -268,7 +283,7 @@ class StrictELBv2Backend(ELBv2Backend):
             refuse("InvalidTarget", f"The following targets are not in a running state and cannot be registered: {_quoted(idle)}")
         if foreign := [one for one in ids if known[one].vpc_id != group.vpc_id]:
             refuse("InvalidTarget", f"The following targets are not in the target group VPC '{group.vpc_id}': {_quoted(foreign)}")
-        return [Target(one["Id"], _port(group, one), known[one["Id"]].private_ip, known[one["Id"]].availability_zone) for one in wanted]
+        return [Target(one["Id"], _port(group, one), str(known[one["Id"]].private_ip), str(known[one["Id"]].availability_zone)) for one in wanted]
 
     def _addresses(self, group: t.Any, wanted: list[dict[str, t.Any]]) -> list[Target]:
         return [Target(one["Id"], _port(group, one), one["Id"], self._zone_of(group, one)) for one in wanted]
@@ -284,7 +299,8 @@ class StrictELBv2Backend(ELBv2Backend):
             if address in subnet.cidr:
                 return str(subnet.availability_zone)
         if wanted.get("AvailabilityZone") != "all":
-            refuse("ValidationError", f"The IP address '{address}' is not in a subnet of the VPC '{group.vpc_id}': you must specify the Availability Zone 'all' for it")
+            message = "you must specify the Availability Zone 'all' for it"
+            refuse("ValidationError", f"The IP address '{address}' is not in a subnet of the VPC '{group.vpc_id}': {message}")
         if not any(address in block for block in OUTSIDE):
             refuse("InvalidTarget", f"The IP address '{address}' is not a private address that the load balancer can reach")
         return "all"
@@ -382,7 +398,7 @@ class StrictELBv2Response(ELBV2Response):
         """A page in the order of the ARNs, so that what comes and goes between two pages moves nothing else."""
         size = self._get_int_param("PageSize", PAGES[name])
         if not 1 <= size <= 400:
-            refuse("ValidationError", f"1 validation error detected: Value '{size}' at 'pageSize' failed to satisfy constraint: Member must have value between 1 and 400")
+            refuse("ValidationError", f"Value '{size}' at 'pageSize' failed to satisfy constraint: Member must have value between 1 and 400")
         after = _read_marker(self._get_param("Marker"))
         rest = sorted((one for one in items if one.arn > after), key=lambda one: str(one.arn))
         page = rest[:size]
@@ -404,7 +420,8 @@ def _check_name(what: str, name: str) -> None:
     if len(name) > MAX_NAME:
         refuse("ValidationError", f"The {what} name '{name}' cannot be longer than '{MAX_NAME}' characters")
     if not NAME.fullmatch(name):
-        refuse("ValidationError", f"The {what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-), and must not begin or end with a hyphen")
+        message = "can only contain characters that are alphanumeric characters and hyphens(-), and must not begin or end with a hyphen"
+        refuse("ValidationError", f"The {what} name '{name}' {message}")
 
 
 def _forwards(listener: t.Any, store: StrictELBv2Backend) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import ipaddress
 import json
 import re
 import typing as t
@@ -19,6 +20,7 @@ import typing as t
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
+UNSUPPORTED = ("LaunchTemplate", "InstanceMarketOptions", "SecurityGroups", "Ipv6AddressCount", "HibernationOptions", "CapacityReservationSpecification")
 MAX_GROUPS = 5
 MAX_TAGS = 50
 MAX_USER_DATA = 16384
@@ -79,6 +81,11 @@ class Launch:
         return list(self.parameters.get("SecurityGroupIds") or self.interface.get("Groups") or [])
 
     @property
+    def private_ip(self) -> str:
+        """The address asked for, "" if EC2 is to choose."""
+        return str(self.parameters.get("PrivateIpAddress") or self.interface.get("PrivateIpAddress") or "")
+
+    @property
     def instance_type(self) -> str:
         return str(self.parameters.get("InstanceType", "m1.small"))
 
@@ -112,7 +119,12 @@ class Launch:
 
 
 def check_identifiers(launch: Launch) -> None:
-    """Everything that a dry run finds too: malformed and unknown image, subnet, groups, instance profile."""
+    """Everything that a dry run finds too: malformed and unknown image, subnet, groups, instance profile.
+
+    Raises NotImplementedError for what the sandbox does not do at all.
+    """
+    if missing := [name for name in UNSUPPORTED if launch.parameters.get(name)]:
+        raise NotImplementedError(f"RunInstances of the sandbox does not know {', '.join(missing)}")
     _check_combinations(launch)
     _check_token(launch)
     launch.image = _image(launch)
@@ -124,6 +136,7 @@ def check_identifiers(launch: Launch) -> None:
 def check_rest(launch: Launch) -> None:
     """What EC2 finds only when it is asked to launch for real."""
     _check_counts(launch)
+    _check_addresses(launch)
     _check_type(launch)
     _check_groups(launch)
     _check_placement_group(launch)
@@ -194,9 +207,8 @@ def _profile(launch: Launch) -> t.Any:
         if profile.name == wanted.get("Name") or profile.arn == wanted.get("Arn"):
             return profile
     key, value = next(iter(wanted.items()))
-    return refuse(
-        "InvalidParameterValue", f"Value ({value}) for parameter iamInstanceProfile.{key.lower()} is invalid. Invalid IAM Instance Profile {key.lower() if key == 'Name' else key.upper()}"
-    )
+    word = {"Name": "name", "Arn": "ARN"}[key]
+    return refuse("InvalidParameterValue", f"Value ({value}) for parameter iamInstanceProfile.{key.lower()} is invalid. Invalid IAM Instance Profile {word}")
 
 
 def _check_counts(launch: Launch) -> None:
@@ -205,6 +217,20 @@ def _check_counts(launch: Launch) -> None:
         refuse("InvalidParameterValue", f"Value ({least}) for parameter minCount is invalid.")
     if most < least:
         refuse("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. maxCount must be at least minCount.")
+
+
+def _check_addresses(launch: Launch) -> None:
+    taken = {interface.private_ip_address for interface in launch.backend.enis.values() if interface.subnet.id == launch.subnet.id}
+    # The first four addresses and the last one of a subnet are AWS' own.
+    free = launch.subnet.cidr.num_addresses - 5 - len(taken)
+    if free < int(launch.parameters.get("MinCount", 1)):
+        refuse("InsufficientFreeAddressesInSubnet", f"The specified subnet '{launch.subnet.id}' does not have enough free addresses to satisfy the request.")
+    if not launch.private_ip:
+        return
+    if ipaddress.ip_address(launch.private_ip) not in launch.subnet.cidr:
+        refuse("InvalidParameterValue", "Address does not fall within the subnet's address range")
+    if launch.private_ip in taken:
+        refuse("InvalidIPAddress.InUse", f"Address {launch.private_ip} is in use.")
 
 
 def _check_type(launch: Launch) -> None:
@@ -230,7 +256,8 @@ def _check_type(launch: Launch) -> None:
 
 def _check_groups(launch: Launch) -> None:
     if len(set(launch.group_ids)) > MAX_GROUPS:
-        refuse("SecurityGroupsPerInterfaceLimitExceeded", f"You have exceeded the maximum number of security groups allowed per network interface ({MAX_GROUPS}).")
+        message = f"You have exceeded the maximum number of security groups allowed per network interface ({MAX_GROUPS})."
+        refuse("SecurityGroupsPerInterfaceLimitExceeded", message)
     for group in launch.groups:
         if group.vpc_id != launch.subnet.vpc_id:
             refuse("InvalidParameter", f"Security group {group.id} and subnet {launch.subnet.id} belong to different networks.")
@@ -246,7 +273,8 @@ def _check_placement_group(launch: Launch) -> None:
         refuse("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
     supported = INSTANCE_TYPES[launch.instance_type].get("PlacementGroupInfo", {}).get("SupportedStrategies", [])
     if group["Strategy"] not in supported:
-        refuse("InvalidParameterCombination", f"{group['Strategy'].capitalize()} placement groups are not supported by the '{launch.instance_type}' instance type.")
+        strategy = group["Strategy"].capitalize()
+        refuse("InvalidParameterCombination", f"{strategy} placement groups are not supported by the '{launch.instance_type}' instance type.")
 
 
 def _check_volume(launch: Launch, device: str, ebs: dict[str, t.Any]) -> None:
@@ -258,7 +286,8 @@ def _check_volume(launch: Launch, device: str, ebs: dict[str, t.Any]) -> None:
         refuse("MissingParameter", "The request must contain the parameter size or snapshotId")
     root = launch.root_mapping()
     if device == launch.image.root_device_name and size and int(size) < int(root["VolumeSize"]):
-        refuse("InvalidBlockDeviceMapping", f"Volume of size {size}GB is smaller than snapshot '{root['SnapshotId']}', expect size>= {root['VolumeSize']}GB")
+        least = f"expect size>= {root['VolumeSize']}GB"
+        refuse("InvalidBlockDeviceMapping", f"Volume of size {size}GB is smaller than snapshot '{root['SnapshotId']}', {least}")
     kind = ebs.get("VolumeType", "gp2")
     if kind not in VOLUME_TYPES:
         refuse("InvalidParameterValue", f"Invalid value '{kind}' for VolumeType.")
@@ -307,7 +336,8 @@ def _check_tags(launch: Launch) -> None:
 
 def _check_tag(key: str, value: str) -> None:
     if key.lower().startswith("aws:"):
-        refuse("InvalidParameterValue", f"Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use")
+        message = "Tag keys starting with 'aws:' are reserved for internal use"
+        refuse("InvalidParameterValue", f"Value ( {key} ) for parameter key is invalid. {message}")
     if not 1 <= len(key) <= 128:
         refuse("InvalidParameterValue", f"Tag key exceeds the maximum length of 128 characters: {key}")
     if len(value) > 256:

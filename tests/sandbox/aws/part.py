@@ -67,7 +67,9 @@ class AwsPart:
     All state is guarded by `lock`; machines are told what happens to them by one thread, in order, without the lock.
     """
 
-    def __init__(self, ledger: Ledger, machines: Machines, network: str, loop: asyncio.AbstractEventLoop, *, region: str = "eu-central-1", port: int = 5000) -> None:
+    def __init__(
+        self, ledger: Ledger, machines: Machines, network: str, loop: asyncio.AbstractEventLoop, *, region: str = "eu-central-1", port: int = 5000
+    ) -> None:
         self.ledger = ledger
         self.machines = machines
         self.network = network
@@ -142,7 +144,13 @@ class AwsPart:
 
     def stores(self) -> dict[str, dict[str, t.Any]]:
         """moto's stores of this account: service -> region -> store."""
-        every = {"ec2": ec2_backends, "elbv2": elbv2_backends, "iam": iam_backends, "kms": kms_backends, "tagging": resourcegroupstaggingapi_backends}
+        every: dict[str, t.Any] = {
+            "ec2": ec2_backends,
+            "elbv2": elbv2_backends,
+            "iam": iam_backends,
+            "kms": kms_backends,
+            "tagging": resourcegroupstaggingapi_backends,
+        }
         return {name: backends[self.account] for name, backends in every.items()}
 
     # Time

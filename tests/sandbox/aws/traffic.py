@@ -120,7 +120,8 @@ def _routed(group: t.Any, now: float) -> list[nlb.Target]:
 def _cuts(group: t.Any, target: Target, now: float) -> bool:
     """True if the connections of a target end: it is unhealthy, or has drained, and the group is set so."""
     if target.registered():
-        return target.checked and target.status == "unhealthy" and group.attributes.get("target_health_state.unhealthy.connection_termination.enabled") == "true"
+        word = "target_health_state.unhealthy.connection_termination.enabled"
+        return target.checked and target.status == "unhealthy" and group.attributes.get(word) == "true"
     return not target.draining(now) and group.attributes.get("deregistration_delay.connection_termination.enabled") == "true"
 
 

@@ -121,7 +121,8 @@ def _parameters(service: Service, request: Request, action: str) -> dict[str, t.
     if action not in model.operation_names:
         return {}
     parser = PROTOCOL_PARSERS[determine_request_protocol(model, request.content_type)](model.operation_model(action))
-    raw = {"method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data(), "url_path": request.path, "url_params": {}}
+    raw: t.Any = {"method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data()}
+    raw.update({"url_path": request.path, "url_params": {}})
     return dict(parser.parse(raw) or {})
 
 

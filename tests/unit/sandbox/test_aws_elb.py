@@ -53,7 +53,8 @@ def health(lab: Lab, tg: str, *targets: dict[str, t.Any]) -> dict[tuple[str, int
     """(ID, port) -> "state reason" of all targets, or of those asked for."""
     asked = {"Targets": list(targets)} if targets else {}
     rows = lab.elb.describe_target_health(TargetGroupArn=tg, **asked)["TargetHealthDescriptions"]
-    return {(row["Target"]["Id"], row["Target"]["Port"]): " ".join([row["TargetHealth"]["State"], row["TargetHealth"].get("Reason", "")]).strip() for row in rows}
+    found = [(row["Target"], row["TargetHealth"]) for row in rows]
+    return {(target["Id"], target["Port"]): f"{state['State']} {state.get('Reason', '')}".strip() for target, state in found}
 
 
 def becomes(lab: Lab, tg: str, state: str) -> None:

@@ -133,6 +133,7 @@ def test_dry_run_of_other_actions(lab: Lab, operation: str) -> None:
 
 # Refusals: ERRORS unless said otherwise
 
+DOUBLE = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
 REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("image unknown", {"ImageId": "ami-0123456789abcdef0"}, "InvalidAMIID.NotFound"),
     ("image malformed", {"ImageId": "talos"}, "InvalidAMIID.Malformed"),
@@ -145,10 +146,11 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("architecture", {"InstanceType": "m6g.large"}, "InvalidParameterValue"),
     ("placement group unknown", {"Placement": {"GroupName": "nowhere"}}, "InvalidPlacementGroup.Unknown"),
     ("profile unknown", {"IamInstanceProfile": {"Name": "nobody"}}, "InvalidParameterValue"),
+    ("address outside the subnet", {"PrivateIpAddress": "10.0.0.9"}, "InvalidParameterValue"),
     ("counts", {"MinCount": 2, "MaxCount": 1}, "InvalidParameterValue"),
     ("user data too long", {"UserData": "x" * 16385}, "InvalidParameterValue"),
     ("tag reserved", {"TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "aws:x", "Value": "1"}]}]}, "InvalidParameterValue"),
-    ("tag twice", {"TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}]}, "InvalidParameterValue"),
+    ("tag twice", {"TagSpecifications": [{"ResourceType": "instance", "Tags": DOUBLE}]}, "InvalidParameterValue"),
     ("tags too many", {"TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]}]}, "TagLimitExceeded"),
 ]
 
@@ -272,6 +274,28 @@ def test_describe_placement_groups(lab: Lab) -> None:
         lab.ec2.describe_placement_groups(GroupNames=["wide"])
 
 
+def test_address_in_use(lab: Lab) -> None:
+    """API errors-overview InvalidIPAddress.InUse."""
+    address = f"{lab.network}.10.77"
+    assert lab.instance(lab.running(PrivateIpAddress=address))["PrivateIpAddress"] == address
+    with refused("InvalidIPAddress.InUse"):
+        lab.launch(PrivateIpAddress=address)
+
+
+def test_full_subnet(lab: Lab) -> None:
+    """API errors-overview InsufficientFreeAddressesInSubnet; VPC guide, subnet sizing: five addresses are reserved."""
+    small = lab.ec2.create_subnet(VpcId=lab.vpc, CidrBlock=f"{lab.network}.40.0/28", AvailabilityZone="eu-central-1a")["Subnet"]["SubnetId"]
+    assert len(lab.ec2.run_instances(**lab.request(SubnetId=small, MinCount=11, MaxCount=11))["Instances"]) == 11
+    with refused("InsufficientFreeAddressesInSubnet"):
+        lab.launch(SubnetId=small)
+
+
+def test_what_the_sandbox_does_not_know_is_refused_loudly(lab: Lab) -> None:
+    """A fake that ignores a parameter would prove nothing about it."""
+    with refused("NotImplementedBySandbox", "LaunchTemplate"):
+        lab.launch(LaunchTemplate={"LaunchTemplateName": "nodes"})
+
+
 def test_instance_profile(lab: Lab) -> None:
     """API_RunInstances IamInstanceProfile."""
     profile = lab.client("iam").create_instance_profile(InstanceProfileName="nodes")["InstanceProfile"]
@@ -285,9 +309,8 @@ def test_what_a_launch_makes(lab: Lab) -> None:
     interface = {"DeviceIndex": 0, "SubnetId": lab.subnets["a"], "Groups": [lab.group], "AssociatePublicIpAddress": True}
     changes = root(lab, VolumeSize=50, Encrypted=True, Iops=4000, Throughput=250)
     data = base64.b64encode(b"hello").decode()
-    instance_id = lab.running(
-        TagSpecifications=tags, NetworkInterfaces=[interface], SubnetId=None, SecurityGroupIds=None, UserData="hello", MetadataOptions={"HttpTokens": "required"}, **changes
-    )
+    words = {"NetworkInterfaces": [interface], "SubnetId": None, "SecurityGroupIds": None}
+    instance_id = lab.running(TagSpecifications=tags, UserData="hello", MetadataOptions={"HttpTokens": "required"}, **words, **changes)
     shown = lab.instance(instance_id)
     assert shown["PublicIpAddress"] and shown["PrivateIpAddress"].startswith(f"{lab.network}.10.")
     assert shown["MetadataOptions"]["HttpTokens"] == "required"
