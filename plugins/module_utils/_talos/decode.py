@@ -22,10 +22,11 @@ from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
 @dataclasses.dataclass
 class Decoder:
-    """Decodes one text for one Talos release (minor), collecting problems."""
+    """Decodes one document for one Talos release (minor), collecting problems; timed: its untyped data holds a time."""
 
     minor: int
     problems: list[str] = dataclasses.field(default_factory=list)
+    timed: bool = False
 
     def problem(self, node: Node, path: str, text: str) -> None:
         """Remember one problem."""
@@ -71,7 +72,7 @@ class Decoder:
             return None
         item = _item(field)
         values = [self.value(entry, item, f"{path}[{index}]") for index, entry in enumerate(node.items)]
-        keep_null = item.pointer or item.kind in ("unstructured", "list", "map")
+        keep_null = item.pointer or item.kind in ("list", "map")
         return values if keep_null else [value for value in values if value is not None]
 
     def _map(self, node: Node, field: Field, path: str) -> dict[str, t.Any] | None:
@@ -107,7 +108,9 @@ class Decoder:
         if not isinstance(node, Mapping):
             self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
             return None
-        return t.cast("dict[str, t.Any]", untyped(node))
+        value = t.cast("dict[str, t.Any]", untyped(node))
+        self.timed = self.timed or holds_time(value)
+        return value
 
 
 PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key", "", "key", False, "take", 5, secret=True)}
@@ -125,6 +128,15 @@ def _shape(node: Node) -> str:
 def zero(field: Field) -> t.Any:
     """A map value that was written as null: the type's zero (None for pointers and structs)."""
     return {"string": "", "arg": "", "bool": False}.get(field.kind)
+
+
+def holds_time(value: t.Any) -> bool:
+    """Whether plain data holds a time."""
+    if isinstance(value, dict):
+        return any(map(holds_time, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_time, value))
+    return isinstance(value, scalars.Timestamp)
 
 
 def untyped(node: Node) -> t.Any:

@@ -192,14 +192,18 @@ def _without_item(value: list[t.Any], item: Field, first: str, rest: tuple[str, 
     raise LookupFailed()
 
 
+# What Go prints of an unset address or duration.
+INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invalid AddrPort", "hwaddr": "", "duration": "0s"}
+
+
 def _reads(value: t.Any, field: Field, minor: int) -> str | None:
     """The field as Go prints it; None for what no text can equal (numbers, structs)."""
     if field.pointer:
         return None
     if field.kind in ("string", "cel"):
         return str(value or "")
-    if field.kind in ("addr", "prefix", "addrport", "hwaddr", "duration") and value is not None and minor >= 12:
-        return str(scalars.format_(value, field.kind))
+    if field.kind in INVALID and minor >= 12:
+        return str(scalars.format_(value, field.kind)) if value else INVALID[field.kind]
     if field.kind.startswith("enum:") and minor >= 12:
         return str(value or scalars.zero_word(field.kind))
     return None

@@ -23,11 +23,12 @@ CONFLICTS = (LINKS, ("Layer2VIPConfig", "HCloudVIPConfig"), ("UserVolumeConfig",
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """One decoded document. value is never changed in place: a change makes a new Document."""
+    """One decoded document. value is never changed in place: a change makes a new Document. timed: it may hold a time in untyped data."""
 
     kind: table.Kind
     value: dict[str, t.Any]
     line: int = 0
+    timed: bool = False
 
     @property
     def name(self) -> str:
@@ -106,7 +107,7 @@ def decode(node: Node, minor: int) -> Document | None:
         raise ConfigError("\n".join(f"{title}: {problem}" for problem in decoder.problems))
     if kind.kind == table.LEGACY:
         value = _trim_manifests(value)
-    return Document(kind, value, node.line)
+    return Document(kind, value, node.line, decoder.timed)
 
 
 def _trim_manifests(value: dict[str, t.Any]) -> dict[str, t.Any]:

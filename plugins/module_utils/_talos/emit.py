@@ -18,6 +18,11 @@ from .documents import Config
 from .scalars import OLD_BOOLS, Plain, Timestamp
 from .table import Field
 
+
+class Argument(str):
+    """A text that Talos prints without the quotes which YAML 1.1's words (yes, off, 1:30) otherwise get."""
+
+
 # ---- decoded values to what is printed ------------------------------------------------------------------------------------------------
 
 
@@ -36,7 +41,7 @@ def tree(value: t.Any, field: Field, minor: int) -> t.Any:
     if field.kind == "unstructured":
         return untyped_tree(value)
     if field.kind == "arg":
-        return value if value != "" else None
+        return [Argument(item) for item in value] if isinstance(value, list) else Argument(value) if value else None
     if field.kind.startswith("x509"):
         return dict(value)
     return scalars.format_(value, field.kind)
@@ -200,8 +205,10 @@ def inline(value: t.Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (Plain, Timestamp)):
         return str.__str__(value)
+    if isinstance(value, Argument) and (value in OLD_BOOLS or BASE60.fullmatch(value)):
+        return str.__str__(value)
     if isinstance(value, str):
-        return scalar(value)
+        return scalar(str.__str__(value))
     if isinstance(value, float):
         return _float(value)
     return str(value) if isinstance(value, int) else "[]" if isinstance(value, list) else "{}"
@@ -212,10 +219,11 @@ def _literal_allowed(text: str) -> bool:
 
 
 class _Printer:
-    """Prints one document; step is the indentation width. Lists under keys are indented like everything else."""
+    """Prints one document; step is the indentation width."""
 
-    def __init__(self, step: int = 4) -> None:
+    def __init__(self, step: int = 4, flat_lists: bool = False) -> None:
         self.step = step
+        self.flat_lists = flat_lists
         self.lines: list[str] = []
 
     def below(self, column: int) -> int:
@@ -234,8 +242,8 @@ class _Printer:
             self.mapping(value, self.below(column))
         elif isinstance(value, list) and value:
             self.lines.append(start)
-            self.sequence(value, self.below(column))
-        elif type(value) is str and _literal_allowed(value):
+            self.sequence(value, column if self.flat_lists else self.below(column))
+        elif type(value) in (str, Argument) and _literal_allowed(value):
             self.literal(f"{start} ", value, self.below(column))
         else:
             self.lines.append(f"{start} {inline(value)}")
@@ -247,7 +255,7 @@ class _Printer:
                 self.mapping(item, column + 2, start)
             elif isinstance(item, list) and item:
                 self.sequence(item, column + 2, start)
-            elif type(item) is str and _literal_allowed(item):
+            elif type(item) in (str, Argument) and _literal_allowed(item):
                 self.literal(start, item, column + 2)
             else:
                 self.lines.append(start + inline(item))
@@ -262,9 +270,9 @@ class _Printer:
         self.lines.extend(" " * column + line if line else "" for line in body.split("\n"))
 
 
-def text(value: t.Any, step: int = 4) -> str:
-    """Plain data as one YAML document."""
-    printer = _Printer(step)
+def text(value: t.Any, step: int = 4, flat_lists: bool = False) -> str:
+    """Plain data as one YAML document; flat_lists puts a list's dashes under its key's first letter."""
+    printer = _Printer(step, flat_lists)
     if isinstance(value, dict) and value:
         printer.mapping(value, 0)
     elif isinstance(value, list) and value:

@@ -50,7 +50,7 @@ def _plain(value: t.Any) -> t.Any:
         return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Timestamp) else value
+    return value.source if isinstance(value, Timestamp) else value
 
 
 def read(node: Node) -> t.Any:
@@ -129,8 +129,6 @@ def _get(data: t.Any, part: str) -> t.Any:
 
 
 def _add(data: t.Any, operation: Operation) -> t.Any:
-    if operation.path == "":
-        return operation.value
     parent, last = _find(data, operation.path)
     if parent is MISSING:
         raise ConfigError(f'add operation does not apply: doc is missing path: "{_shown(operation.path)}": missing value')
@@ -188,8 +186,10 @@ def _copy(data: t.Any, operation: Operation) -> t.Any:
 
 def _test(data: t.Any, operation: Operation) -> t.Any:
     """A missing member equals null only."""
-    parent, last = (data, "") if operation.path == "" else _find(data, operation.path)
-    found = data if operation.path == "" else MISSING if parent is MISSING else _get(parent, last)
+    parent, last = ({"": data}, "") if operation.path == "" else _find(data, operation.path)
+    if parent is MISSING:
+        raise ConfigError(f"test operation does not apply: is missing path: {_shown(operation.path)}: missing value")
+    found = _get(parent, last)
     if found is MISSING:
         found = None
     if not _equal(found, operation.value):

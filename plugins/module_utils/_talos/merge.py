@@ -12,8 +12,8 @@ Nothing is changed in place: results share what did not change with the base, so
 from __future__ import annotations
 
 import typing as t
-from urllib.parse import urlsplit, urlunsplit
 
+from . import urls
 from .scalars import zero_word
 from .table import NETWORK, Field
 from .yamltext import ConfigError, shown_key
@@ -104,17 +104,10 @@ def _url(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> 
     """URLs merge part by part: only the parts that the right side has overwrite."""
     if not left or not right:
         return right or left
-    old, new = _url_parts(left), _url_parts(right)
-    if "@" in old.netloc and "@" in new.netloc:
-        raise ConfigError(f"{path}: two URLs with user names cannot be merged; delete the old one first ($patch: delete)")
-    user = (old.netloc.rpartition("@")[0] or new.netloc.rpartition("@")[0]) if "@" in old.netloc + new.netloc else ""
-    host = new.netloc.rpartition("@")[2] or old.netloc.rpartition("@")[2]
-    netloc = f"{user}@{host}" if user else host
-    return urlunsplit((new.scheme or old.scheme, netloc, new.path or old.path, new.query or old.query, new.fragment or old.fragment))
-
-
-def _url_parts(text: str) -> t.Any:
-    return urlsplit(text)
+    try:
+        return urls.merge(left, right)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _slots(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
@@ -151,23 +144,34 @@ def _same(key: str, default: t.Any) -> t.Callable[[dict[str, t.Any], dict[str, t
     return lambda left, right: left.get(key, default) == right.get(key, default)
 
 
-def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool], replace: bool = False) -> Rule:
-    """A rule for lists whose items are merged (or replaced) when they match, else appended."""
+def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool]) -> Rule:
+    """A rule for lists whose items are merged when they match, else appended."""
 
     def rule(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
-        if left is None:
-            left = []
-        result = list(left)
+        result = list(left or [])
         item = t.cast(Field, field.item)
         for entry in right:
             index = next((i for i, known in enumerate(result) if known is not None and entry is not None and match(known, entry)), None)
             if index is None:
                 result.append(entry)
             else:
-                result[index] = entry if replace else merger.struct(result[index], entry, item, f"{path}[{index}]")
+                result[index] = merger.struct(result[index], entry, item, f"{path}[{index}]")
         return result
 
     return rule
+
+
+def _by_image(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """Rules of images replace those of the same image that the base had, else they are appended."""
+    result = list(left or [])
+    known = {entry.get("image", ""): index for index, entry in enumerate(result)}
+    for entry in right:
+        index = known.get(entry.get("image", ""))
+        if index is None:
+            result.append(entry)
+        else:
+            result[index] = entry
+    return result
 
 
 RULES: dict[str, Rule] = {
@@ -188,7 +192,7 @@ RULES: dict[str, Rule] = {
     "by-vlan": _by(_same("vlanId", 0)),
     "by-name": _by(_same("name", "")),
     "by-mountpath": _by(_same("mountPath", "")),
-    "by-image": _by(_same("image", ""), replace=True),
+    "by-image": _by_image,
 }
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from . import deletes, emit, jsonpatch, table
+from .decode import holds_time
 from .deletes import Delete
 from .documents import Config, Document, check, decode, legacy_first, load
 from .merge import Merger
@@ -137,7 +138,7 @@ def _apply_json(text: str, patch: JsonPatch) -> str:
         data = jsonpatch.apply(jsonpatch.read(nodes[0]), patch.operations)
     except ConfigError as error:
         raise ConfigError(f"failure applying rfc6902 patches to talos machine config: {error}") from None
-    return emit.text(_sorted(data), step=2)
+    return emit.text(_sorted(data), step=2, flat_lists=True)
 
 
 def _sorted(value: t.Any) -> t.Any:
@@ -147,6 +148,7 @@ def _sorted(value: t.Any) -> t.Any:
 
 
 def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
+    _refuse_times(config)
     found = list(config.documents)
     known = {document.identity: index for index, document in enumerate(found)}
     gone: set[int] = set()
@@ -158,7 +160,7 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
                 found.append(step)
             else:
                 value = merger.struct(found[index].value, step.value, step.kind.root, "")
-                found[index] = dataclasses.replace(found[index], value=value)
+                found[index] = dataclasses.replace(found[index], value=value, timed=found[index].timed or step.timed)
         elif index is not None:
             _delete(found, index, step, gone, known, minor)
         elif minor <= 13:
@@ -166,6 +168,13 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
     result = [document for index, document in enumerate(found) if index not in gone]
     check([dataclasses.replace(document, line=0) for document in result])
     return Config(legacy_first(result))
+
+
+def _refuse_times(config: Config) -> None:
+    """Talos copies a config before it patches it, and its copying does not know times."""
+    for document in config.documents:
+        if document.timed and holds_time(document.value):
+            raise ConfigError(f"{document.title}: a time such as 2024-01-01 in untyped data must be quoted: Talos cannot patch a config that holds one")
 
 
 def _delete(found: list[Document], index: int, step: Delete, gone: set[int], known: dict[tuple[str, str], int], minor: int) -> None:

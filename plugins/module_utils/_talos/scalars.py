@@ -19,8 +19,8 @@ import ipaddress
 import math
 import re
 import typing as t
-from urllib.parse import unquote, urlsplit
 
+from . import urls
 from .yamltext import STR_TAG, ConfigError, Scalar
 
 REDACTED = "******"
@@ -31,7 +31,35 @@ class Plain(str):
 
 
 class Timestamp(str):
-    """A plain scalar that YAML reads as a time, kept as written."""
+    """A plain scalar that YAML reads as a time, as Go prints it (RFC 3339)."""
+
+    source: str = ""
+
+
+def timestamp(text: str) -> Timestamp | None:
+    """The time that a plain scalar means, or None."""
+    match = TIMESTAMP.fullmatch(text) if 8 <= len(text) <= 64 else None
+    if match is None:
+        return None
+    date, clock, fraction, zone = match.groups()
+    try:
+        year, month, day = (int(part) for part in date.split("-"))
+        hour, minute, second = (int(part) for part in (clock or "0:0:0").split(":"))
+        datetime.datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        return None
+    digits = (fraction or "")[:9].rstrip("0")
+    result = Timestamp(f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{'.' + digits if digits else ''}{_zone(zone)}")
+    result.source = text
+    return result
+
+
+def _zone(text: str | None) -> str:
+    return text if text and text[1:] != "00:00" else "Z"
+
+
+# The forms of times that go-yaml knows: a date; T or t and a zone; a space and no zone.
+TIMESTAMP = re.compile(r"(\d{4}-\d\d?-\d\d?)(?:(?:[Tt](?=.*(?:Z|[-+]\d\d:\d\d)$)| )(\d\d?:\d\d?:\d\d?)(?:\.(\d+))?(?<! )(Z|[-+]\d\d:\d\d)?)?")
 
 
 # ---- plain scalars, resolved as go-yaml does -------------------------------------------------------------------------------------
@@ -42,7 +70,6 @@ FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 SPECIAL_FLOATS = {".nan": math.nan, ".NaN": math.nan, ".NAN": math.nan}
 SPECIAL_FLOATS |= {sign + word: value for sign, value in (("", math.inf), ("+", math.inf), ("-", -math.inf)) for word in (".inf", ".Inf", ".INF")}
 INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]([0-7]+)|0([0-7]+)|(0|[1-9][0-9]*))")
-TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:(?:[Tt]|[ \t]+)\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d{1,2}(?::?\d{2})?))?)?")
 NUMBER_START = frozenset("+-.0123456789")
 
 
@@ -59,16 +86,6 @@ def parse_integer(text: str) -> int | None:
     return None
 
 
-def _is_timestamp(text: str) -> bool:
-    if len(text) < 8 or not TIMESTAMP.fullmatch(text):
-        return False
-    try:
-        datetime.date(*(int(part) for part in re.split(r"[-Tt \t]", text)[:3]))
-    except ValueError:
-        return False
-    return True
-
-
 def resolve_plain(text: str) -> t.Any:
     """What a plain scalar means: None, bool, int, float, Timestamp or str."""
     if text in ("", "~", "null", "Null", "NULL"):
@@ -79,8 +96,9 @@ def resolve_plain(text: str) -> t.Any:
         return text
     if text in SPECIAL_FLOATS:
         return SPECIAL_FLOATS[text]
-    if _is_timestamp(text):
-        return Timestamp(text)
+    time = timestamp(text)
+    if time is not None:
+        return time
     number = parse_integer(text)
     if number is not None:
         return number
@@ -230,7 +248,7 @@ def format_disksize(value: int) -> str | int:
         power = min((len(str(value)) - 1) // 3, 6)
         scaled = value / 1000**power
         text = f"{scaled:.1f}" if scaled < 10 else f"{scaled:.0f}"
-        text = text.removesuffix(".0") + " " + "kMGTPE"[power - 1] + "B"
+        text = f"{text} " + "kMGTPE"[power - 1] + "B"
         if parse_bytes_number(text) == value:
             return text
     return value
@@ -317,29 +335,9 @@ def parse_portrange(node: Scalar, kind: str) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-CONTROL = re.compile(r"[\x00-\x20\x7f]")
-
-
 def parse_url(node: Scalar, kind: str) -> str:
-    """A URL Go's parser takes, as written."""
-    text = node.text
-    scheme, colon, _rest = text.partition(":")
-    if CONTROL.search(text.partition("/")[0]) or "\x7f" in text or any(ord(char) < 32 for char in text):
-        raise ConfigError("must be a URL without control characters or spaces in its host")
-    if text.startswith(":") or (colon and "/" not in scheme and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme)):
-        raise ConfigError("must be a URL (its scheme is not valid)")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text.partition("?")[0]):
-        raise ConfigError("must be a URL (a percent sign is not followed by two hexadecimal digits)")
-    try:
-        parts = urlsplit(text)
-        unquote(parts.path)
-        if parts.port is not None and parts.port < 0:
-            raise ValueError(parts.port)
-    except ValueError:
-        host = re.fullmatch(r"[^/?#]*//[^/?#]*:([0-9]*)(?:[/?#].*)?", text)
-        if host is None:
-            raise ConfigError("must be a URL (its host or port is not valid)") from None
-    return text
+    """A URL as Go prints it after reading it."""
+    return urls.canonical(node.text)
 
 
 # ---- texts ------------------------------------------------------------------------------------------------------------------------
@@ -386,7 +384,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "RoutingTable": ("unspec", *(str(table) for table in range(1, 253)), "default", "main", "local"),
     "VLANProtocol": ("", "802.1q", "802.1ad"),
     "VolumeType": ("partition", "disk", "tmpfs", "directory", "symlink", "overlay", "external"),
-    "WOLMode": ("", "phy", "unicast", "multicast", "broadcast", "arp", "magic", "magicsecure", "filter"),
+    "WOLMode": ("", "phy", "unicast", "multicast", "broadcast", "magic", "magicsecure", "filter"),
 }
 
 
