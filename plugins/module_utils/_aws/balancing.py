@@ -171,9 +171,9 @@ def _absent(options: TargetOptions, clients: Clients, check_mode: bool, clock: C
     outcome = Outcome(steps=[place.step("deregister") for place in leaving], nodes=_results(options, places), warnings=list(emptied.values()))
     if check_mode:
         return outcome
-    started = time.monotonic()
     for group, members in by_group(leaving).items():
         _deregister(clients, group, members, outcome.failures)
+    started = time.monotonic()
     draining = [place for place in places if place.node.name not in outcome.failures]
     seen = _wait_left(options, clients, clock, draining, outcome.failures)
     _wait_floor(options, draining, started)
