@@ -143,6 +143,26 @@ def test_a_kubelet_may_not_give_itself_reserved_labels(lab: Lab) -> None:
     assert [node.metadata.name for node in lab.core.list_node().items] == ["w2"]
 
 
+def test_talos_adds_labels_and_taints_after_registration(lab: Lab) -> None:
+    lab.node("cp1", 1, taints=[{"key": "a", "value": "old", "effect": "NoSchedule"}])
+    control_plane = "node-role.kubernetes.io/control-plane"
+    taints = [{"key": control_plane, "effect": "NoSchedule"}, {"key": "a", "value": "new", "effect": "NoSchedule"}]
+    lab.store.node_apply("fargle", "cp1", {control_plane: ""}, taints)
+    node = lab.core.read_node("cp1")
+    assert node.metadata.labels[control_plane] == ""
+    assert [(x.key, x.value) for x in node.spec.taints] == [("a", "new"), (control_plane, None)]
+
+
+def test_clusters_that_are_not_here(lab: Lab) -> None:
+    assert lab.store.api_address("fargle") == (ADDRESS, lab.port)
+    assert lab.store.api_address("nowhere") is None
+    lab.store.kubelet_register("nowhere", "w1", "127.77.10.1")
+    lab.store.kubelet_ready("nowhere", "w1", True)
+    lab.store.node_apply("nowhere", "w1", {"a": "b"}, [])
+    assert lab.store.ingress_ready("nowhere", "w1") is False
+    assert list(lab.store.dump()) == ["fargle"]
+
+
 def test_malformed_registration_leaves_no_kubelet_behind(lab: Lab) -> None:
     """pkg/apis/core/validation.validateNodeTaints."""
     with pytest.raises(ApiError, match='Unsupported value: "Sometimes"'):
