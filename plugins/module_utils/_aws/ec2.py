@@ -88,6 +88,13 @@ def terminate_if_there(ec2: Client, instance_id: str) -> bool:
     return True
 
 
+@Ec2ErrorHandler.common_error_handler("stop instances")
+@throttled
+def stop_instances(ec2: Client, instance_ids: list[str]) -> None:
+    """Stop instances at once, without waiting for their systems to shut down."""
+    ec2.stop_instances(InstanceIds=instance_ids, Force=True)
+
+
 @Ec2ErrorHandler.common_error_handler("tag an instance")
 @throttled
 def create_tags(ec2: Client, resource_ids: list[str], tags: dict[str, str]) -> None:
