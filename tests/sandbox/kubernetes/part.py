@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import traceback
 import typing as t
 
 from .. import pki
@@ -33,6 +34,7 @@ LOOPS = (
     nodes.provision,
     nodes.schedule,
     nodes.volumes,
+    nodes.static_pods,
     nodes.run_pods,
     workloads.garbage,
     workloads.namespaces,
@@ -138,7 +140,12 @@ class KubernetesStore:
     def _control(self, cluster: Cluster) -> None:
         while self._running:
             with cluster.lock:
-                wake = self._settle(cluster)
+                try:
+                    wake = self._settle(cluster)
+                except Exception:
+                    # A loop that stumbles over an object must be seen, and must not take the others down for good.
+                    traceback.print_exc()
+                    wake = time.monotonic() + 1.0
                 pause = min(1.0, wake - time.monotonic())
                 if self._running and pause > 0:
                     cluster.changed.wait(pause)
