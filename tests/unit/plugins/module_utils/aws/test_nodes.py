@@ -557,6 +557,15 @@ def test_error_of_a_describe_is_one_error_of_the_whole_call() -> None:
         play(aws)
 
 
+def test_status_checks_are_read_in_chunks_and_vanished_instances_are_no_error() -> None:
+    ids = {f"n{number}": f"i-{number:03d}" for number in range(101)}
+    sick = {"InstanceId": "i-100", "SystemStatus": {"Status": "ok"}, "InstanceStatus": {"Status": "impaired"}}
+    aws = Exchange().refuse("DescribeInstanceStatus", {"InstanceIds": list(ids.values())[:100]}, "InvalidInstanceID.NotFound")
+    aws.expect("DescribeInstanceStatus", {"InstanceIds": ["i-100"]}, {"InstanceStatuses": [sick]})
+    assert list(waits.impaired(aws.clients().ec2, ids)) == ["n100"]
+    aws.done()
+
+
 def test_growing_clock_starts_fast_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     pauses: list[float] = []
