@@ -49,6 +49,28 @@ class Nodes(t.Protocol):
     def config_of(self, name: str) -> str | None:
         """The machine config that a machine stores, by host name, instance ID or address."""
 
+    def set_ingress(self, name: str, present: bool) -> None:
+        """Put ingress pods on a machine or take them away."""
+
+    def rekey(self, name: str) -> None:
+        """A new maintenance certificate."""
+
+    def impersonate(self, name: str) -> None:
+        """Someone else answers on a machine's address in maintenance."""
+
+    def stolen(self, name: str) -> list[str]:
+        """Configurations that an impostor was given."""
+
+    def set_alarm(self, name: str, alarm: int) -> None:
+        """Raise an etcd alarm on a control plane, 0 clears its alarms."""
+
+
+class Cloud(t.Protocol):
+    """What goes wrong in AWS, as the control API sets it."""
+
+    def set_conditions(self, changes: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Change some conditions; all of them as they are then."""
+
 
 class ControlError(Exception):
     """The sandbox refused a request of the control API."""
@@ -100,10 +122,11 @@ def summary(ledger: Ledger) -> dict[str, dict[str, t.Any]]:
 class ControlApp:
     """WSGI application of the control API."""
 
-    def __init__(self, ledger: Ledger, worlds: Worlds, nodes: Nodes) -> None:
+    def __init__(self, ledger: Ledger, worlds: Worlds, nodes: Nodes, cloud: Cloud) -> None:
         self.ledger = ledger
         self.worlds = worlds
         self.nodes = nodes
+        self.cloud = cloud
         self._routes: dict[tuple[str, str], t.Callable[[Request], t.Any]] = {
             ("GET", "/calls"): self._calls,
             ("DELETE", "/calls"): self._forget_calls,
@@ -115,26 +138,46 @@ class ControlApp:
             ("DELETE", "/delays"): self._clear_delays,
             ("GET", "/world"): self._world,
             ("POST", "/world"): self._restore,
+            ("GET", "/conditions"): lambda _request: self.cloud.set_conditions({}),
+            ("POST", "/conditions"): lambda request: self.cloud.set_conditions(_body(request)),
             ("GET", "/nodes"): lambda _request: self.nodes.nodes(),
+        }
+        self._node_routes: dict[tuple[str, str], t.Callable[[str, Request], t.Any]] = {
+            ("POST", "ingress"): lambda name, request: self.nodes.set_ingress(name, bool(_body(request)["present"])),
+            ("POST", "alarm"): lambda name, request: self.nodes.set_alarm(name, int(_body(request)["alarm"])),
+            ("POST", "rekey"): lambda name, _request: self.nodes.rekey(name),
+            ("POST", "impersonate"): lambda name, _request: self.nodes.impersonate(name),
+            ("GET", "stolen"): lambda name, _request: self.nodes.stolen(name),
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
         request = Request(environ)
         try:
             response = self._answer(request)
-        except (ControlError, TypeError, ValueError) as error:
+        except (ControlError, LookupError, TypeError, ValueError) as error:
             response = _json({"error": str(error)}, 400)
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
         parts = request.path.strip("/").split("/")
-        if request.method == "GET" and len(parts) == 3 and (parts[0], parts[2]) == ("nodes", "config"):
-            text = self.nodes.config_of(parts[1])
-            return _json({"error": f"no node {parts[1]!r} with a machine config"}, 404) if text is None else Response(text, content_type="application/yaml")
+        if len(parts) == 3 and parts[0] == "nodes":
+            return self._node(request, parts[1], parts[2])
         route = self._routes.get((request.method, request.path.rstrip("/")))
         if route is None:
             return _json({"error": f"no {request.method} {request.path} here", "endpoints": sorted(" ".join(key) for key in self._routes)}, 404)
         return _json(route(request))
+
+    def _node(self, request: Request, name: str, word: str) -> Response:
+        known = {str(value) for node in self.nodes.nodes() for key, value in node.items() if key in ("name", "instance_id", "address")}
+        if name not in known:
+            return _json({"error": f"no node {name!r}"}, 404)
+        if (request.method, word) == ("GET", "config"):
+            text = self.nodes.config_of(name)
+            return _json({"error": f"{name} has no machine config"}, 404) if text is None else Response(text, content_type="application/yaml")
+        route = self._node_routes.get((request.method, word))
+        if route is None:
+            return _json({"error": f"nodes have no {request.method} {word}"}, 404)
+        return _json(route(name, request))
 
     def _calls(self, request: Request) -> t.Any:
         since = int(request.args.get("since", 0))
@@ -261,6 +304,18 @@ class Control:
         self.clear_delays()
         self.restore()
         self.forget_calls()
+
+    def conditions(self, **conditions: t.Any) -> dict[str, t.Any]:
+        """Set what goes wrong in AWS (denied, no_capacity, capacity, impaired; see README.md) and return all of it. Part of the world."""
+        return t.cast("dict[str, t.Any]", json.loads(self._ask("POST", "/conditions", conditions)))
+
+    def trouble(self, node: str, word: str, **body: t.Any) -> None:
+        """Do something to a simulated machine: "ingress" (present=), "alarm" (alarm=), "rekey", "impersonate"."""
+        self._ask("POST", f"/nodes/{node}/{word}", body)
+
+    def stolen(self, node: str) -> list[str]:
+        """Machine configs that an impostor on this node's address was given."""
+        return t.cast("list[str]", json.loads(self._ask("GET", f"/nodes/{node}/stolen")))
 
     def nodes(self) -> list[dict[str, t.Any]]:
         """The simulated machines."""

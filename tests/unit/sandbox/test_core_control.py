@@ -38,7 +38,25 @@ class Shelf:
 
 
 class Machines:
-    """One machine with a config."""
+    """One machine with a config, and a list of what was done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[t.Any, ...]] = []
+
+    def set_ingress(self, name: str, present: bool) -> None:
+        self.done.append(("ingress", name, present))
+
+    def rekey(self, name: str) -> None:
+        self.done.append(("rekey", name))
+
+    def impersonate(self, name: str) -> None:
+        self.done.append(("impersonate", name))
+
+    def stolen(self, name: str) -> list[str]:
+        return [f"config for {name}"]
+
+    def set_alarm(self, name: str, alarm: int) -> None:
+        self.done.append(("alarm", name, alarm))
 
     def nodes(self) -> list[dict[str, t.Any]]:
         return [{"name": "fargle-worker-1", "stage": "running"}]
@@ -47,23 +65,38 @@ class Machines:
         return "machine: {}\n" if name == "fargle-worker-1" else None
 
 
+class Cloud:
+    """A cloud in which nothing goes wrong yet."""
+
+    def __init__(self) -> None:
+        self.conditions: dict[str, t.Any] = {"denied": [], "capacity": None}
+
+    def set_conditions(self, changes: dict[str, t.Any]) -> dict[str, t.Any]:
+        if unknown := changes.keys() - self.conditions.keys():
+            raise ValueError(f"unknown condition {unknown}")
+        self.conditions.update(changes)
+        return self.conditions
+
+
 class Served(t.NamedTuple):
     control: Control
     ledger: Ledger
     bread: Shelf
     milk: Shelf
+    machines: Machines
+    cloud: Cloud
 
 
 @pytest.fixture
 def served() -> t.Iterator[Served]:
-    ledger, bread, milk = Ledger(), Shelf("rye"), Shelf("oat")
+    ledger, bread, milk, machines, cloud = Ledger(), Shelf("rye"), Shelf("oat"), Machines(), Cloud()
     worlds = Worlds({"bread": bread, "milk": milk})
     worlds.keep(SEED)
     listener = listen(HOST, 0)
     port = listener.getsockname()[1]
-    server = HttpServer(ControlApp(ledger, worlds, Machines()), HOST, port, listener=listener)
+    server = HttpServer(ControlApp(ledger, worlds, machines, cloud), HOST, port, listener=listener)
     server.start()
-    yield Served(Control(f"http://{HOST}:{port}"), ledger, bread, milk)
+    yield Served(Control(f"http://{HOST}:{port}"), ledger, bread, milk, machines, cloud)
     server.stop()
 
 
@@ -137,6 +170,27 @@ def test_nodes_and_their_configs_are_shown(served: Served) -> None:
     assert served.control.config("fargle-worker-1") == "machine: {}\n"
     with pytest.raises(ControlError, match="no node 'other'"):
         served.control.config("other")
+
+
+def test_nodes_are_given_trouble(served: Served) -> None:
+    served.control.trouble("fargle-worker-1", "ingress", present=False)
+    served.control.trouble("fargle-worker-1", "alarm", alarm=1)
+    served.control.trouble("fargle-worker-1", "rekey")
+    served.control.trouble("fargle-worker-1", "impersonate")
+    assert [step[0] for step in served.machines.done] == ["ingress", "alarm", "rekey", "impersonate"]
+    assert served.machines.done[0] == ("ingress", "fargle-worker-1", False)
+    assert served.control.stolen("fargle-worker-1") == ["config for fargle-worker-1"]
+    with pytest.raises(ControlError, match="have no POST fire"):
+        served.control.trouble("fargle-worker-1", "fire")
+    with pytest.raises(ControlError, match="no node 'other'"):
+        served.control.trouble("other", "rekey")
+
+
+def test_conditions_of_the_cloud_are_set_one_by_one(served: Served) -> None:
+    assert served.control.conditions(denied=["RunInstances"]) == {"denied": ["RunInstances"], "capacity": None}
+    assert served.control.conditions(capacity=2) == {"denied": ["RunInstances"], "capacity": 2}
+    with pytest.raises(ControlError, match="unknown condition"):
+        served.control.conditions(weather="bad")
 
 
 def test_an_unknown_path_is_answered_with_the_known_ones(served: Served) -> None:
