@@ -208,6 +208,9 @@ nodes:
     digest:
       description: The SHA-256 of the config it should have.
       type: str
+    seen:
+      description: Its latest state in words. Null if nobody looked.
+      type: str
   sample:
     - name: fargle-worker-7
       address: 10.0.1.57
@@ -218,6 +221,7 @@ nodes:
       talos_version: v1.11.6
       fingerprint: JXuzxDpbmXuxWlEjcoo2MpAGU1Ae0KBpJK1VAcSpR9s=
       digest: 5a2f4f0b6f0b0a7a1d7f4c0b0e3fd1a86a3a4a1a2d31bb9ad7e5bb7b5a3b9a3e
+      seen: stage running
 config_info:
   description: What the config says of its cluster, as M(k8s_cluster.manager.talos_machine_config) returns it.
   returned: when the options were right

@@ -20,9 +20,10 @@ import typing as t
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
-from . import client, documents, emit, identity, redact, tls
+from . import client, documents, identity, redact, tls
 from .etcd import Etcd
 from .machine_config import config_info, rendering
+from .patching import Patched
 from .render import NodeConfig, Rendering, release
 from .talosconfig import Endpoint, TalosConfig, endpoint, parse
 from .transport import Connection, TalosError
@@ -134,7 +135,7 @@ class Target:
     row: t.Mapping[str, t.Any]
     config: NodeConfig
     was: str = ""
-    seen: str = "nothing"
+    seen: str = ""
     sent: int = 0
     acknowledged: bool = False
     sent_at: float = 0.0
@@ -165,6 +166,7 @@ class Target:
             "talos_version": self.talos_version or None,
             "fingerprint": self.fingerprint or None,
             "digest": self.config.digest,
+            "seen": self.seen or None,
         }
 
     def step(self) -> Step:
@@ -195,6 +197,7 @@ class Delivery:
             return
         async with self._slots:
             sighting = await identity.look(target.address, self.options.ca)
+            target.seen = sighting.detail
             self._refuse_foreign(sighting)
             if sighting.mode == identity.MAINTENANCE:
                 target.was, target.fingerprint = identity.MAINTENANCE, sighting.fingerprint
@@ -237,8 +240,8 @@ class Delivery:
                 if left <= 0:
                     raise WaitTimeout(f"{target.address}: not done within {self.options.wait_timeout:g} s; last seen: {target.seen}")
                 await asyncio.sleep(min(pause, left))
-        except ManagerError:
-            # Others may be waiting for this one's turn to end.
+        except BaseException:
+            # Others wait for this one's turn to end, whatever ended it.
             target.failed = True
             raise
         target.done = True
@@ -247,8 +250,8 @@ class Delivery:
         """One look and what it calls for; True when the node is done."""
         async with self._slots:
             sighting = await identity.look(target.address, self.options.ca)
-            self._refuse_foreign(sighting)
             target.seen = sighting.detail
+            self._refuse_foreign(sighting)
             if sighting.mode == identity.MAINTENANCE:
                 await self._configure(target, sighting)
             elif sighting.mode == identity.SECURE:
@@ -431,7 +434,7 @@ def same_config(wanted: str, active: str, version: str) -> bool:
 
 def _canonical(text: str, minor: int) -> dict[tuple[str, str], str]:
     """A config's documents by kind and name, each as Talos itself would print it."""
-    return {document.identity: emit.text(emit.tree(document.value, document.kind.root)) for document in documents.load(text, minor).documents}
+    return {document.identity: Patched(minor, config=documents.Config((document,))).text() for document in documents.load(text, minor).documents}
 
 
 def apply_configs(params: t.Mapping[str, t.Any], console: Console | None, check_mode: bool) -> Outcome:

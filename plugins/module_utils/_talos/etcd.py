@@ -283,14 +283,14 @@ class Work:
             if all(row.id != removal.member.id for row in rows):
                 return
             async with self.etcd.connect(place, removal.member.row.addresses[0]) as connection:
-                last = await self._ask_to_leave(connection, removal)
+                last = await self._ask_to_leave(connection, removal, deadline)
             if last is None:
                 await self._wait_gone(removal, deadline)
                 return
             await asyncio.sleep(POLL_SECONDS)
         raise WaitTimeout(f"it did not leave etcd within {self.options.wait_timeout:g} s: {last}")
 
-    async def _ask_to_leave(self, connection: Connection, removal: Removal) -> TalosError | None:
+    async def _ask_to_leave(self, connection: Connection, removal: Removal, deadline: float) -> TalosError | None:
         """One attempt; returns its error. Whether it worked is read from another member, not from the answer."""
         try:
             await client.etcd_forfeit_leadership(connection)
@@ -298,7 +298,7 @@ class Work:
             # A leader can leave too; the others then elect without a hand-over.
             self.outcome.warnings.append(f"{removal.node.name}: leadership was not handed over: {error}")
         try:
-            await client.etcd_leave(connection)
+            await client.etcd_leave(connection, min(client.LEAVE_SECONDS, max(1.0, deadline - time.monotonic())))
         except TalosError as error:
             return error
         return None

@@ -195,6 +195,7 @@ def test_worker(machine: Make, authority: Authority) -> None:
         "stage": "running",
         "talos_version": "v1.11.6",
         "fingerprint": shown,
+        "seen": "stage running",
     }
     assert [step.summary() for step in outcome.steps] == [{"verb": "configure", "node": "a", "target": "machine config"}]
     assert outcome.steps[0].after == {"sha256": digest}
@@ -477,6 +478,15 @@ def test_the_next_is_not_configured_after_a_failure(machine: Make, authority: Au
     assert "not yet a member of etcd" in outcome.failures["a"]
     assert outcome.failures["b"] == "not configured, since a did not become a voting member of etcd"
     assert waiting.calls == []
+
+
+def test_a_crash_holds_nobody_up(machine: Make, authority: Authority, etcd: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is no node's failure ends the run at once, also while others wait for their turn."""
+    crashing, waiting = machine(etcd), machine(etcd).maintenance()
+    crashing.serve().secure()
+    monkeypatch.setattr(deliver, "same_config", lambda *_texts: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        control(etcd, authority, row("a", crashing), row("b", waiting))
 
 
 def test_half_joined_control_plane_goes_first(machine: Make, authority: Authority, etcd: Etcd) -> None:
