@@ -89,7 +89,9 @@ class Lab:
 
 
 @pytest.fixture
-def lab() -> t.Iterator[Lab]:
+def lab(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Lab]:
+    monkeypatch.setattr(nodes, "INTERVAL", 0.1)
+    monkeypatch.setattr(drain, "INTERVAL", 0.1)
     made = Lab()
     made.store.start()
     yield made
@@ -174,8 +176,7 @@ def test_C8_volume_that_stays_is_named(lab: Lab, api: Api) -> None:
     assert "volumes still attached after 1 s: pv-1" in outcome.failures["w1"]
 
 
-def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "INTERVAL", 0.1)
+def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api) -> None:
     wanted = lab.node("w1", 1, ready=False)
     later = threading.Timer(0.3, lab.store.kubelet_ready, ("fargle", "w1"))
     later.start()
