@@ -10,7 +10,7 @@
 
 KINDS maps a document kind ("" is the legacy document) to (first minor release, flags, rows); flags: n named, c control planes only.
 A row: path, type ("*" means a pointer: absent differs from zero), merge rule, first minor release, flags (P printed even when unset,
-F printed even when unset up to 1.13, S secret, - none), for some structs ":" and the fields that make them count as set.
+F printed even when unset up to 1.13, S secret, M may hold times, - none), for some structs ":" and the fields that make them count as set.
 """
 
 from __future__ import annotations
@@ -347,7 +347,7 @@ machine.seccompProfiles list append 5 -
 machine.seccompProfiles[] *struct - 5 P
 machine.seccompProfiles[].name string - 5 P
 machine.seccompProfiles[].value unstructured - 5 P
-machine.baseRuntimeSpecOverrides unstructured deep 9 -
+machine.baseRuntimeSpecOverrides unstructured deep 9 M
 machine.nodeLabels map keys 5 -
 machine.nodeAnnotations map keys 8 -
 machine.nodeTaints map keys 6 -
@@ -404,7 +404,7 @@ cluster.apiServer.authorizationConfig list append 9 -
 cluster.apiServer.authorizationConfig[] *struct - 9 P
 cluster.apiServer.authorizationConfig[].type string - 9 P
 cluster.apiServer.authorizationConfig[].name string - 9 P
-cluster.apiServer.authorizationConfig[].webhook unstructured - 9 -
+cluster.apiServer.authorizationConfig[].webhook unstructured - 9 M
 cluster.controllerManager *struct deep 5 -
 cluster.controllerManager.image string nonzero 5 -
 cluster.controllerManager.extraArgs map args 5 -

@@ -109,7 +109,7 @@ class Decoder:
             self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
             return None
         value = t.cast("dict[str, t.Any]", untyped(node))
-        self.timed = self.timed or holds_time(value)
+        self.timed = self.timed or (not field.plain_map and holds_time(value))
         return value
 
 

@@ -155,6 +155,8 @@ def _remove(data: t.Any, operation: Operation) -> t.Any:
 
 def _replace(data: t.Any, operation: Operation) -> t.Any:
     if operation.path == "":
+        if not isinstance(operation.value, (dict, list)):
+            raise ConfigError("replace operation value must be object or array")
         return copy.deepcopy(operation.value)
     parent, last = _find(data, operation.path)
     if parent is MISSING:

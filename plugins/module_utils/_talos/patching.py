@@ -143,7 +143,7 @@ def _apply_json(text: str, patch: JsonPatch) -> str:
 
 def _sorted(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {key: _sorted(value[key]) for key in sorted(value, key=emit.natural)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 

@@ -40,6 +40,7 @@ class Field:
     since: int
     printed_until: int = 0
     secret: bool = False
+    plain_map: bool = False
     fields: dict[str, Field] = dataclasses.field(default_factory=dict)
     item: Field | None = None
     clears: bool = False
@@ -74,7 +75,7 @@ def _leaf(path: str, words: list[str]) -> Field:
     pointer = kind.startswith("*")
     printed = ALWAYS if "P" in flags else LAST_FORMER if "F" in flags else 0
     decides = tuple(deciding.split(",")) if deciding else ()
-    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), printed, "S" in flags, deciding=decides)
+    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), printed, "S" in flags, "M" in flags, deciding=decides)
 
 
 def _attach(parent: Field, child: Field) -> None:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the engine with Talos' own library: python -m tests.conformance.config.compare [cases] [seed]
+"""Compare the engine with Talos' own library: python -m tests.conformance.config.compare [minor] [cases] [seed] [program]
 
-Builds the referee beside this file (Go and its module proxy are needed), asks it the cases of cases.py and prints where the answers differ.
+Builds the referee (Go and its module proxy are needed; or takes a built program), asks it the cases of cases.py and prints where the answers differ.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltex
 from .cases import Case, Generator
 
 HERE = Path(__file__).resolve().parent
-RELEASES = {13: "v1.13"}
+RELEASES = {minor: f"v1.{minor}" for minor in range(6, 15)}
 
 
 class Referee:
@@ -49,9 +50,11 @@ class Referee:
 
 def build(release: str, target: Path) -> str:
     """Build the referee of a release; returns the program's path."""
-    program = target / f"referee-{release}"
-    subprocess.run(["go", "build", "-o", str(program), "."], cwd=HERE / release, check=True)
-    return str(program)
+    folder = target / release
+    shutil.copytree(HERE / "referee" / release, folder)
+    shutil.copy(HERE / "referee" / "main.go", folder)
+    subprocess.run(["go", "build", "-o", "referee", "."], cwd=folder, check=True)
+    return str(folder / "referee")
 
 
 def ours(case: Case, minor: int) -> tuple[str, str]:
@@ -98,9 +101,8 @@ def shrink(found: Difference, referee: Referee, minor: int) -> Difference:
     return found
 
 
-def main(count: int, seed: int, program: str | None = None) -> int:
-    """Run count cases; prints a sample of each kind of difference. Returns the number that differ."""
-    minor = 13
+def main(minor: int, count: int, seed: int, program: str | None = None) -> int:
+    """Run count cases of one release; prints a sample of each kind of difference. Returns the number that differ."""
     with tempfile.TemporaryDirectory() as folder:
         referee = Referee(program or build(RELEASES[minor], Path(folder)))
         generator = Generator(seed, minor)
@@ -126,4 +128,5 @@ def main(count: int, seed: int, program: str | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int((sys.argv[1:] or ["1000"])[0]), int((sys.argv[2:] or ["1"])[0]), (sys.argv[3:] or [None])[0]) > 0)
+    words = dict(enumerate(sys.argv[1:]))
+    sys.exit(main(int(words.get(0, "13")), int(words.get(1, "1000")), int(words.get(2, "1")), words.get(3)) > 0)
