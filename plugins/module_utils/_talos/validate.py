@@ -108,6 +108,9 @@ def _authorities(subject: Subject) -> t.Iterator[Message]:
         yield "cluster.ca.key: issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)"
 
 
+DISK_TYPES = ("nvme", "sd", "hdd", "ssd")
+
+
 def _install(subject: Subject) -> t.Iterator[Message]:
     install = subject.machine.get("install")
     if subject.mode == "metal" and install is None and subject.minor <= 13:
@@ -116,6 +119,11 @@ def _install(subject: Subject) -> t.Iterator[Message]:
         return
     if subject.mode == "metal" and not install.get("disk") and not install.get("diskSelector"):
         yield "machine.install: either install disk or diskSelector should be defined"
+    if subject.mode == "metal" and (install.get("diskSelector") or {}).get("name"):
+        yield "machine.install.diskSelector.name: install disk selector is invalid: selector on name is not supported"
+    word = (install.get("diskSelector") or {}).get("type")
+    if subject.mode == "metal" and word and word not in DISK_TYPES:
+        yield f"machine.install.diskSelector.type: install disk selector is invalid: unsupported disk type {checks.quoted(word)}; use {', '.join(DISK_TYPES)}"
     if subject.mode == "metal" and install.get("extraKernelArgs") and install.get("grubUseUKICmdline"):
         yield "machine.install: install.extraKernelArgs and install.grubUseUKICmdline can't be used together"
     images = [item.get("image", "") for item in install.get("extensions") or []]

@@ -260,6 +260,72 @@ def _external_volume(document: Document, minor: int) -> t.Iterator[str]:
         yield "mount.virtiofs.tag: virtiofs tag is required"
 
 
+def _vrf(document: Document, minor: int) -> t.Iterator[str]:
+    if document.value.get("table", "unspec") in ("", "unspec", "local", "main", "default"):
+        yield f"table: cannot create vrf with reserved table {document.value.get('table') or 'unspec'}"
+    yield from _link(document, minor)
+
+
+def _dhcp(document: Document, minor: int) -> t.Iterator[str]:
+    raw, duid = document.value.get("duidRaw"), document.value.get("clientIdentifier") == "duid"
+    if raw and not duid:
+        yield "duidRaw: duidRaw can only be set if clientIdentifier is 'duid'"
+    if duid and not raw:
+        yield "duidRaw: duidRaw must be set if clientIdentifier is 'duid'"
+
+
+VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _environment(document: Document, minor: int) -> t.Iterator[str]:
+    for name in document.value.get("variables") or {}:
+        if not VARIABLE.fullmatch(name):
+            yield f"variables: invalid environment variable name: {quoted(name)}"
+
+
+def _extension_service(document: Document, minor: int) -> t.Iterator[str]:
+    files = document.value.get("configFiles") or []
+    if not files and not document.value.get("environment"):
+        yield f"configFiles: no config files found for extension {quoted(document.name)}"
+    for index, item in enumerate(files):
+        if not item.get("content"):
+            yield f"configFiles[{index}].content: extension content is required for extension {quoted(document.name)}"
+        if not item.get("mountPath"):
+            yield f"configFiles[{index}].mountPath: extension mount path is required for extension {quoted(document.name)}"
+
+
+def _image_verification(document: Document, minor: int) -> t.Iterator[str]:
+    for index, rule in enumerate(document.value.get("rules") or []):
+        for problem in _image_rule(rule):
+            yield f"rules[{index}]: rule {index}: {problem}"
+
+
+def _image_rule(rule: Value) -> t.Iterator[str]:
+    keyless, public = rule.get("keyless"), rule.get("publicKey")
+    final = rule.get("skip") or rule.get("deny")
+    if not rule.get("image"):
+        yield "image pattern must be specified"
+    if rule.get("skip") and rule.get("deny"):
+        yield "skip and deny cannot both be true"
+    if final and (keyless is not None or public is not None):
+        yield "verifiers cannot be configured if skip or deny is true"
+    if not final and keyless is None and public is None:
+        yield "at least one verifier must be configured"
+    if keyless is not None and public is not None:
+        yield "only one of keyless or publicKey verifier can be configured"
+    if keyless is not None and not keyless.get("issuer"):
+        yield "verifier OIDC issuer must be specified"
+    if keyless is not None and not keyless.get("subject") and not keyless.get("subjectRegex"):
+        yield "verifier subject or subjectRegex must be specified"
+    if public is not None and not public.get("certificate"):
+        yield "verifier certificates must be specified"
+
+
+def _oom(document: Document, minor: int) -> t.Iterator[str]:
+    if document.value.get("sampleInterval", 0) < 0:
+        yield "sampleInterval: OOM sample interval must be longer than 0"
+
+
 def _zswap(document: Document, minor: int) -> t.Iterator[str]:
     if not 0 <= document.value.get("maxPoolPercent", 0) <= 100:
         yield "maxPoolPercent: maxPoolPercent must be between 0 and 100"
@@ -268,6 +334,19 @@ def _zswap(document: Document, minor: int) -> t.Iterator[str]:
 def _registry_auth(document: Document, minor: int) -> t.Iterator[str]:
     if sum(bool(document.value.get(name)) for name in ("username", "identityToken", "auth")) > 1:
         yield "only one of auth, username/password or identityToken authentication can be specified"
+
+
+PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+
+
+def _registry_tls(document: Document, minor: int) -> t.Iterator[str]:
+    authority = document.value.get("ca")
+    if authority and not any(match[1] == "CERTIFICATE" for match in PEM.finditer(authority)):
+        yield "ca: ca must be a valid PEM-encoded certificate"
+    identity = document.value.get("clientIdentity")
+    for name, what in (("cert", "certificate"), ("key", "key")) if identity is not None else ():
+        if not PEM.search(identity.get(name, "")):
+            yield f"clientIdentity.{name}: client identity {what} is invalid: it is not PEM"
 
 
 def _registry_mirror(document: Document, minor: int) -> t.Iterator[str]:
@@ -353,7 +432,13 @@ DOCUMENT_CHECKS: dict[str, Check] = {
     "LinkConfig": _link,
     "DummyLinkConfig": _link,
     "BridgeConfig": _link,
-    "VRFConfig": _link,
+    "VRFConfig": _vrf,
+    "DHCPv4Config": _dhcp,
+    "DHCPv6Config": _dhcp,
+    "EnvironmentConfig": _environment,
+    "ExtensionServiceConfig": _extension_service,
+    "ImageVerificationConfig": _image_verification,
+    "RegistryTLSConfig": _registry_tls,
     "BondConfig": _bond,
     "VLANConfig": _vlan,
     "WireguardConfig": _wireguard,
@@ -370,6 +455,7 @@ DOCUMENT_CHECKS: dict[str, Check] = {
     "SwapVolumeConfig": _raw_volume,
     "ExistingVolumeConfig": _existing_volume,
     "ExternalVolumeConfig": _external_volume,
+    "OOMConfig": _oom,
     "ZswapConfig": _zswap,
     "RegistryAuthConfig": _registry_auth,
     "RegistryMirrorConfig": _registry_mirror,

@@ -133,7 +133,10 @@ class Generator:
     def _cel(self, field: Field, density: float, depth: int) -> str:
         env = "volume" if "volumeSelector" in field.path else "link" if field.path == "selector.match" else "disk"
         if "xpression" in field.path:
-            return {"triggerExpression": "mem_full_avg10 > 12.0", "cgroupRankingExpression": "1.0"}.get(field.path, "true")
+            return {
+                "triggerExpression": "multiply_qos_vectors(d_qos_memory_full_total, {System: 8.0, Podruntime: 4.0}) > 3000.0",
+                "cgroupRankingExpression": "1.0",
+            }.get(field.path, "true")
         return self.random.choice(CEL[env])
 
     def _enum(self, field: Field, density: float, depth: int) -> str:

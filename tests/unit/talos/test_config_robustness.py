@@ -1,0 +1,119 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hostile and broken inputs: clean errors, in time, and never a secret in a message."""
+
+from __future__ import annotations
+
+import random
+import time
+import typing as t
+
+import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.render import NodeInput, render_nodes
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError
+
+CANARY = "kanari-4f9d1c77"
+
+BASE = f"""\
+version: v1alpha1
+machine:
+  type: worker
+  token: {CANARY}
+  ca: {{crt: LS0tLQ==, key: ""}}
+  certSANs: [one, two]
+  env: {{HTTP_PROXY: "http://u:{CANARY}@proxy"}}
+  files:
+    - content: "{CANARY}"
+      permissions: 0o600
+      path: /var/x
+      op: create
+cluster:
+  secret: {CANARY}
+  controlPlane: {{endpoint: "https://a.example:6443"}}
+  inlineManifests:
+    - name: x
+      contents: |
+        password: {CANARY}
+---
+apiVersion: v1alpha1
+kind: WireguardConfig
+name: wg0
+privateKey: {CANARY}
+"""
+
+
+def message(config: str, patch: str = "") -> str:
+    """The error of a rendering, "" if there is none; it must come within a second and without the canary."""
+    started = time.monotonic()
+    try:
+        result = render_nodes(config, patch, [NodeInput("n1", "n1")], "worker", "v1.13.2", "cloud")
+        text = " ".join(problem for problems in result.errors.values() for problem in problems)
+        shown = "".join(node.diff["before"] + node.diff["after"] for node in result.nodes.values())
+        assert CANARY not in shown
+    except ConfigError as error:
+        text = str(error)
+    assert time.monotonic() - started < 1
+    assert CANARY not in text
+    return text
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "config not found"),
+        ("# nothing\n", "config not found"),
+        ("- a\n", "expected a YAML document"),
+        ("machine: [", "line"),
+        ("machine: {type: worker, type: worker}", 'mapping key "type" already defined'),
+        ("\x00", "control characters"),
+        ("machine: \ud800", "not valid UTF-8"),
+        ("a: *nothing", "alias names no anchor"),
+        (BOMB, "too large once its aliases are expanded"),
+        ("machine: " + "[" * 10000, "nested deeper"),
+        ("machine: " + "{a: " * 10000, "nested deeper"),
+        ("\n".join("  " * i + "a:" for i in range(300)), "nested deeper"),
+        ("x" * (5 * 1024 * 1024), "larger than"),
+        ("kind: Foo\napiVersion: v1alpha1\n", "not registered"),
+        ("apiVersion: v1alpha1\nname: x\nkind: BGPInstanceConfig\n", "first in Talos 1.14"),
+    ],
+)
+def test_bad_texts_get_clean_errors(text: str, words: str) -> None:
+    assert words in message(text)
+
+
+def test_a_cycle_through_an_alias_is_refused() -> None:
+    assert "alias names no anchor" in message("machine: &m {network: *m}")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_mutated_bytes_never_crash(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(20):
+        text = list(BASE)
+        for _ in range(chance.choice([1, 2, 5])):
+            at = chance.randrange(len(text))
+            text[at : at + chance.choice([0, 1, 3])] = chance.choice(
+                ["{", "}", "[", ":", "\n", "  ", "&a ", "*a", "!!int ", "'", '"', "|", "- ", "\t", "#", "é", "\x07"]
+            )
+        # A mutation may cut the canary out of its secret place; then it is no secret any more and cut off here.
+        message("".join(text).replace(f"{CANARY}:", "x:"), BASE)
+
+
+WRONG: list[t.Any] = ["x", "[]", "{}", "null", "-1", "1.5", "[a, {b: c}]", "{$patch: delete}", "2024-01-01", "!!binary x", "&a b"]
+
+
+@pytest.mark.parametrize(
+    "key", ["machine", "cluster", "machine: {network", "machine: {install", "machine: {files", "cluster: {inlineManifests", "machine: {ca"]
+)
+def test_wrong_shapes_never_crash(key: str) -> None:
+    for value in WRONG:
+        message(BASE, f"{key}: {value}{'}' * key.count('{')}\n")
+
+
+def test_secrets_of_wrong_type_are_not_repeated() -> None:
+    text = message(BASE, f"machine: {{token: [{CANARY}], ca: {{key: {CANARY}}}, install: {{wipe: {CANARY}}}}}\ncluster: {{secret: {{a: {CANARY}}}}}\n")
+    assert text.count("must be") == 4
