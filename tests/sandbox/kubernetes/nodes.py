@@ -209,16 +209,19 @@ def run_pods(turn: Turn) -> None:
         elif kubelet is None or not kubelet.alive:
             continue
         elif deleting(pod):
-            if pod["metadata"].get("deletionGracePeriodSeconds") and turn.due(f"stop/{uid}", "pod.terminating", stopping_time(pod)):
+            # The key holds the grace, so that a shortened one counts anew.
+            grace = pod["metadata"].get("deletionGracePeriodSeconds")
+            if grace and turn.after(f"stop/{uid}/{grace}", stopping_time(turn, pod)):
                 turn.remove(PODS, pod, grace=0)
         elif condition(pod, "Ready") != "True" and pod["status"].get("phase") in ("Pending", "Running") and kubelet.ready:
             _start(turn, pod, kubelet)
 
 
-def stopping_time(pod: Object) -> float:
-    """Seconds until a pod's processes have ended; an annotation makes one take longer, up to its grace."""
-    asked = float((pod["metadata"].get("annotations") or {}).get("sandbox/stops-after", "0.2"))
-    return min(asked, float(pod["metadata"]["deletionGracePeriodSeconds"]))
+def stopping_time(turn: Turn, pod: Object) -> float:
+    """Seconds until a pod's processes have ended, at most its grace; an annotation makes one take its own time."""
+    asked = (pod["metadata"].get("annotations") or {}).get("sandbox/stops-after")
+    usual = turn.ledger.delay("pod.terminating", 0.2)
+    return min(usual if asked is None else float(asked), float(pod["metadata"]["deletionGracePeriodSeconds"]))
 
 
 def _start(turn: Turn, pod: Object, kubelet: Kubelet) -> None:

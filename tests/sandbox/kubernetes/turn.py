@@ -26,9 +26,12 @@ class Turn:
 
     def due(self, key: str, delay: str, seconds: float) -> bool:
         """True once the named delay has passed since this was first asked for the key."""
+        return self.after(key, self.ledger.delay(delay, seconds))
+
+    def after(self, key: str, seconds: float) -> bool:
+        """True once so many seconds have passed since this was first asked for the key."""
         self._touched.add(key)
-        timers = self.cluster.timers
-        moment = timers.setdefault(key, self.now + self.ledger.delay(delay, seconds))
+        moment = self.cluster.timers.setdefault(key, self.now + seconds)
         if self.now >= moment:
             return True
         self.wake = min(self.wake, moment)

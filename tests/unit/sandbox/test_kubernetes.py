@@ -532,6 +532,21 @@ def test_a_terminating_pod_takes_its_time_and_a_forced_one_does_not(lab: Lab) ->
     assert second.metadata.uid not in [p.metadata.uid for p in lab.pods()]
 
 
+def test_a_pod_that_stops_slowly_is_killed_when_its_grace_is_over(lab: Lab) -> None:
+    lab.node("w1", 1)
+    annotations = {"sandbox/stops-after": "60"}
+    container = client.V1Container(name="c", image="i")
+    pod = client.V1Pod(metadata=client.V1ObjectMeta(name="slow", annotations=annotations), spec=client.V1PodSpec(containers=[container]))
+    lab.core.create_namespaced_pod("default", pod)
+    eventually(lambda: lab.pods("default"), lambda found: found[0].status.phase == "Running")
+    lab.core.delete_namespaced_pod("slow", "default")
+    time.sleep(0.3)
+    assert lab.pods("default")[0].metadata.deletion_timestamp is not None
+    lab.core.delete_namespaced_pod("slow", "default", grace_period_seconds=1)
+    assert lab.pods("default")[0].metadata.deletion_grace_period_seconds == 1
+    eventually(lambda: lab.pods("default"), lambda found: not found)
+
+
 def test_c1_a_budget_refuses_with_429_and_names_itself(lab: Lab) -> None:
     """pkg/registry/core/pod/storage/eviction.go checkAndDecrement."""
     lab.node("w1", 1)
