@@ -25,7 +25,7 @@ from moto.ec2.utils import random_ami_id
 from .filters import matches
 from .instances import StrictInstance
 from .kms import usable
-from .launch import Launch, check_identifiers, check_rest, refuse
+from .launch import Launch, check_request, check_room, refuse
 from .world import part_of
 
 if t.TYPE_CHECKING:
@@ -115,11 +115,11 @@ class StrictEC2Response(EC2Response):
 
     def run_instances(self) -> ActionResult:
         launch = Launch(self.ec2_backend, self.region, self._plain())
-        check_identifiers(launch)
+        check_request(launch)
         self.error_on_dryrun()
         if known := self._by_token(launch):
             return ActionResult(known)
-        check_rest(launch)
+        check_room(launch)
         count = self._capacity(launch)
         reservation = self._launch(launch, count)
         if launch.token:

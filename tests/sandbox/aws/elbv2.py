@@ -28,8 +28,7 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 MAX_NAME = 32
 MAX_ARNS = 20
 MAX_TAGS = 50
-# Page sizes when none is asked for: callers that do not follow NextMarker miss what is beyond
-# (argoproj/argo-rollouts#1963, aws/aws-sdk-ruby#680).
+# Page sizes when none is asked for: callers that do not follow NextMarker miss what is beyond (aws/aws-sdk-ruby#680).
 PAGES = {"LoadBalancers": 400, "TargetGroups": 100, "Listeners": 100}
 OUTSIDE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")]
 NLB_ATTRIBUTES = {
@@ -137,7 +136,7 @@ class StrictELBv2Backend(ELBv2Backend):
     def describe_load_balancers(self, arns: list[str] | None, names: list[str] | None) -> list[t.Any]:
         wanted, key = (arns, "arn") if arns else (names or [], "name")
         if len(wanted) > MAX_ARNS:
-            refuse("ValidationError", f"Cannot have more than {MAX_ARNS} resources described")
+            refuse("ValidationError", f"You cannot describe more than '{MAX_ARNS}' load balancers at a time")
         known = {getattr(one, key): one for one in self.load_balancers.values()}
         if any(one not in known for one in wanted):
             raise LoadBalancerNotFoundError("LoadBalancerNotFound", "One or more load balancers not found")
@@ -238,6 +237,8 @@ class StrictELBv2Backend(ELBv2Backend):
             self.describe_load_balancers([load_balancer_arn], None)
             return [one for one in self.target_groups.values() if load_balancer_arn in one.load_balancer_arns]
         wanted, key = (target_group_arns, "arn") if target_group_arns else (names or [], "name")
+        if len(wanted) > MAX_ARNS:
+            refuse("ValidationError", f"You cannot describe more than '{MAX_ARNS}' target groups at a time")
         known = {getattr(one, key): one for one in self.target_groups.values()}
         if any(one not in known for one in wanted):
             raise TargetGroupNotFoundError()

@@ -4,8 +4,9 @@
 """What RunInstances refuses, with EC2's codes; moto launches nearly anything.
 
 Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
-A dry run resolves the resources it needs for its permission check, and stops there: what `check_rest` finds
-comes out only when the request is meant.
+A dry run validates the request, and finds type, zone, architecture and placement group wrong too
+(hashicorp/packer-plugin-amazon#649, awslabs/engineering-development-hub#77, aws/aws-parallelcluster#1248); what needs
+room or a volume (`check_room`) comes out only when the request is meant.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def refuse(code: str, message: str) -> t.NoReturn:
 class Launch:
     """A RunInstances request, with what it resolves to.
 
-    parameters: as boto3 names them. subnet, image, groups: moto's objects, filled by check_identifiers.
+    parameters: as boto3 names them. subnet, image, groups: moto's objects, filled by check_request.
     """
 
     backend: t.Any
@@ -118,8 +119,8 @@ class Launch:
         return [{"DeviceName": name, "Ebs": ebs} for name, ebs in merged.items()]
 
 
-def check_identifiers(launch: Launch) -> None:
-    """Everything that a dry run finds too: malformed and unknown image, subnet, groups, instance profile.
+def check_request(launch: Launch) -> None:
+    """Everything that a dry run finds too; resolves image, subnet, groups and profile.
 
     Raises NotImplementedError for what the sandbox does not do at all.
     """
@@ -131,19 +132,19 @@ def check_identifiers(launch: Launch) -> None:
     launch.subnet = _subnet(launch)
     launch.groups = [_group(launch, group_id) for group_id in launch.group_ids]
     launch.profile = _profile(launch)
-
-
-def check_rest(launch: Launch) -> None:
-    """What EC2 finds only when it is asked to launch for real."""
     _check_counts(launch)
-    _check_addresses(launch)
+    _check_user_data(launch)
+    _check_tags(launch)
     _check_type(launch)
     _check_groups(launch)
     _check_placement_group(launch)
+
+
+def check_room(launch: Launch) -> None:
+    """What EC2 finds only when it is asked to launch for real: addresses and volumes."""
+    _check_addresses(launch)
     for mapping in launch.volumes():
         _check_volume(launch, mapping["DeviceName"], mapping["Ebs"])
-    _check_user_data(launch)
-    _check_tags(launch)
 
 
 def _check_combinations(launch: Launch) -> None:

@@ -260,7 +260,7 @@ def test_a_draining_target_can_be_registered_again(lab: Lab) -> None:
 
 
 def test_a_terminated_instance_is_deregistered_an_address_is_not(lab: Lab) -> None:
-    """NLB/target-group-register-targets: terminated instances are deregistered automatically; getmoto/moto elbv2 terminated_targets."""
+    """NLB/target-group-register-targets: an instance that ends is deregistered; getmoto/moto#2400."""
     lab.ledger.delays["elb.drain"] = 0.3
     instances, instance_id = used_group(lab), lab.running()
     addresses = group(lab, "fargle-ip", TargetType="ip")
@@ -370,7 +370,7 @@ def test_attributes(lab: Lab) -> None:
 
 
 def test_pages_of_load_balancers(lab: Lab) -> None:
-    """API_DescribeLoadBalancers PageSize 1-400, NextMarker; aws/aws-sdk-ruby#680."""
+    """API_DescribeLoadBalancers PageSize 1-400, NextMarker; aws/aws-sdk-ruby#680, ansible/ansible#25075."""
     arns = {balancer(lab, f"lb-{number}", Subnets=[lab.subnets["a"]]) for number in range(5)}
     first = lab.elb.describe_load_balancers(PageSize=2)
     assert len(first["LoadBalancers"]) == 2 and first["NextMarker"]
@@ -390,7 +390,7 @@ def test_pages_survive_a_deletion(lab: Lab) -> None:
 
 
 def test_a_page_of_target_groups_is_short(lab: Lab) -> None:
-    """argoproj/argo-rollouts#1963: not all of them without following NextMarker."""
+    """API_DescribeTargetGroups NextMarker: nothing promises that one page holds all of them."""
     for number in range(101):
         group(lab, f"tg-{number}")
     page = lab.elb.describe_target_groups()
@@ -409,8 +409,16 @@ def test_target_groups_of_a_load_balancer(lab: Lab) -> None:
     assert lab.elb.describe_target_groups(LoadBalancerArn=lb)["TargetGroups"] == []
 
 
+def test_target_groups_by_arn_are_at_most_twenty(lab: Lab) -> None:
+    """ansible-collections/amazon.aws#1593: You cannot describe more than '20' target groups at a time."""
+    arns = [group(lab, f"tg-{number}") for number in range(21)]
+    assert len(lab.elb.describe_target_groups(TargetGroupArns=arns[:20])["TargetGroups"]) == 20
+    with refused("ValidationError", "'20' target groups"):
+        lab.elb.describe_target_groups(TargetGroupArns=arns)
+
+
 def test_tags_of_at_most_twenty(lab: Lab) -> None:
-    """API_DescribeTags ResourceArns: up to 20 in a single call; remind101/empire#484."""
+    """API_DescribeTags ResourceArns: up to 20 in a single call; argoproj/argo-rollouts#2569."""
     arns = [group(lab, f"tg-{number}", Tags=[{"Key": "Cluster", "Value": "fargle"}]) for number in range(21)]
     shown = lab.elb.describe_tags(ResourceArns=arns[:20])["TagDescriptions"]
     assert len(shown) == 20 and shown[0]["Tags"] == [{"Key": "Cluster", "Value": "fargle"}]

@@ -114,12 +114,26 @@ def test_without_permission(lab: Lab, dry: bool) -> None:
         lab.launch(DryRun=dry)
 
 
-def test_dry_run_finds_unknown_resources_but_not_what_comes_later(lab: Lab) -> None:
-    """A dry run resolves resources for resource-level permissions: errors-overview; it does not try to place the VM."""
-    with refused("InvalidAMIID.NotFound"):
-        lab.launch(DryRun=True, ImageId="ami-0123456789abcdef0")
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"ImageId": "ami-0123456789abcdef0"}, "InvalidAMIID.NotFound"),
+        ({"InstanceType": "m6g.large"}, "InvalidParameterValue"),
+        ({"InstanceType": "f2.6xlarge"}, "Unsupported"),
+        ({"Placement": {"GroupName": "nowhere"}}, "InvalidPlacementGroup.Unknown"),
+    ],
+)
+def test_dry_run_validates_the_request(lab: Lab, changes: dict[str, t.Any], code: str) -> None:
+    """hashicorp/packer-plugin-amazon#649, awslabs/engineering-development-hub#77, aws/aws-parallelcluster#1248."""
+    with refused(code):
+        lab.launch(DryRun=True, **changes)
+
+
+def test_dry_run_does_not_look_for_room(lab: Lab) -> None:
+    """API_RunInstances DryRun: it checks permissions without making the request; capacity and keys show only then."""
+    lab.part.conditions.no_capacity = [{"zone": "*", "instance_type": "*"}]
     with refused("DryRunOperation"):
-        lab.launch(DryRun=True, InstanceType="no.such")
+        lab.launch(DryRun=True, **root(lab, Encrypted=True, KmsKeyId="alias/none"))
 
 
 @pytest.mark.parametrize("operation", ["terminate_instances", "stop_instances", "reboot_instances"])
@@ -141,7 +155,7 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
     ("subnet malformed", {"SubnetId": "nodes"}, "InvalidSubnetID.Malformed"),
     ("group unknown", {"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
     ("group malformed", {"SecurityGroupIds": ["nodes"]}, "InvalidGroupId.Malformed"),
-    # API_RunInstances InstanceType; hashicorp/terraform-provider-aws#10230 shows the message
+    # getmoto/moto#1695 shows code and message
     ("type unknown", {"InstanceType": "no.such"}, "InvalidParameterValue"),
     ("architecture", {"InstanceType": "m6g.large"}, "InvalidParameterValue"),
     ("placement group unknown", {"Placement": {"GroupName": "nowhere"}}, "InvalidPlacementGroup.Unknown"),

@@ -89,7 +89,7 @@ def test_a_sick_target_gets_no_new_connections(lab: Lab) -> None:
 
 
 def test_no_target_resets_connections(lab: Lab) -> None:
-    """NLB/load-balancer-troubleshooting: a load balancer without targets sends RST."""
+    """NLB/load-balancer-cloudwatch-metrics TCP_ELB_Reset_Count: resets that the load balancer itself sends."""
     with front(lab) as lb:
         until(lambda: _resets(lb.address))
 
