@@ -27,7 +27,7 @@ description:
   - The IAM actions needed are C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus) and, to launch, C(ec2:RunInstances), C(ec2:CreateTags),
     C(ec2:DescribeImages), C(ec2:DescribeInstanceTypes), C(ec2:DescribeInstanceTypeOfferings), C(ec2:DescribeSubnets), C(ec2:DescribeSecurityGroups),
     C(ec2:DescribePlacementGroups), C(iam:PassRole) with O(iam_instance_profile) and C(kms:DescribeKey) with O(root_volume.kms_key_id);
-    to terminate, C(ec2:TerminateInstances) and C(ec2:DescribeInstanceAttribute); to finish, C(ec2:DeleteTags).
+    to terminate, C(ec2:TerminateInstances) and C(ec2:DescribeInstanceAttribute); to stop, C(ec2:StopInstances); to finish, C(ec2:DeleteTags).
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 options:
@@ -40,9 +40,11 @@ options:
     description:
       - With V(present), every node has a running instance.
       - With V(finished), the creation of the nodes is marked as complete.
+      - With V(stopped), no node has an instance that runs. Instances are stopped at once, without waiting for their systems to
+        shut down; this is for nodes that do not answer any more.
       - With V(absent), no node has an instance. The call fails before anything is terminated when one of the instances has termination protection.
     type: str
-    choices: [present, absent, finished]
+    choices: [present, absent, stopped, finished]
     default: present
   nodes:
     description:
@@ -194,7 +196,7 @@ plan:
   elements: dict
   contains:
     verb:
-      description: One of V(launch), V(tag), V(finish) and V(terminate).
+      description: One of V(launch), V(tag), V(finish), V(stop) and V(terminate).
       type: str
       sample: launch
     node:
@@ -314,7 +316,7 @@ VOLUME = {
 }
 SPEC = {
     "cluster": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent", "finished"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "stopped", "finished"], "default": "present"},
     "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
     "role": {"type": "str", "choices": ["worker", "controlplane"]},
     "image_id": {"type": "str"},

@@ -20,6 +20,8 @@ Item = dict[str, t.Any]
 
 # EC2 takes at most 200 values in one filter.
 FILTER_VALUES = 200
+# and at most 100 ids in DescribeInstanceStatus.
+STATUS_IDS = 100
 
 
 def chunks(values: t.Sequence[str], size: int) -> t.Iterator[list[str]]:
@@ -46,9 +48,13 @@ def describe_instances(ec2: Client, key: str, values: t.Sequence[str], states: t
 
 @Ec2ErrorHandler.list_error_handler("describe the status of instances", [])
 @throttled
-def describe_instance_status(ec2: Client, instance_ids: list[str]) -> list[Item]:
-    """Status checks of running instances; nothing when one of them is not there."""
+def _describe_instance_status(ec2: Client, instance_ids: list[str]) -> list[Item]:
     return ec2.describe_instance_status(InstanceIds=instance_ids)["InstanceStatuses"]
+
+
+def describe_instance_status(ec2: Client, instance_ids: t.Sequence[str]) -> list[Item]:
+    """Status checks of running instances, in chunks of as many as EC2 takes; nothing of a chunk of which one instance is not there."""
+    return [status for chunk in chunks(instance_ids, STATUS_IDS) for status in _describe_instance_status(ec2, chunk)]
 
 
 @Ec2ErrorHandler.list_error_handler("read the termination protection of an instance", False)
@@ -88,6 +94,13 @@ def terminate_if_there(ec2: Client, instance_id: str) -> bool:
     return True
 
 
+@Ec2ErrorHandler.common_error_handler("stop instances")
+@throttled
+def stop_instances(ec2: Client, instance_ids: list[str]) -> None:
+    """Stop instances at once, without waiting for their systems to shut down."""
+    ec2.stop_instances(InstanceIds=instance_ids, Force=True)
+
+
 @Ec2ErrorHandler.common_error_handler("tag an instance")
 @throttled
 def create_tags(ec2: Client, resource_ids: list[str], tags: dict[str, str]) -> None:
@@ -121,14 +134,16 @@ def describe_images(ec2: Client, image_id: str) -> list[Item]:
 @throttled
 def describe_subnets(ec2: Client, subnet_ids: list[str]) -> list[Item]:
     """Those of the subnets that exist."""
-    return ec2.describe_subnets(Filters=ansible_dict_to_boto3_filter_list({"subnet-id": subnet_ids}))["Subnets"]
+    pages = ec2.get_paginator("describe_subnets").paginate(Filters=ansible_dict_to_boto3_filter_list({"subnet-id": subnet_ids}))
+    return [subnet for page in pages for subnet in page["Subnets"]]
 
 
 @Ec2ErrorHandler.common_error_handler("describe instance types")
 @throttled
 def describe_instance_types(ec2: Client, instance_type: str) -> list[Item]:
     """The instance type, or nothing when there is none of that name in the region."""
-    return ec2.describe_instance_types(Filters=ansible_dict_to_boto3_filter_list({"instance-type": instance_type}))["InstanceTypes"]
+    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=ansible_dict_to_boto3_filter_list({"instance-type": instance_type}))
+    return [item for page in pages for item in page["InstanceTypes"]]
 
 
 @Ec2ErrorHandler.common_error_handler("describe where an instance type is offered")

@@ -48,7 +48,7 @@ def node_work(options: NodeOptions, clients: Clients, check_mode: bool, clock: C
     """Do what ec2_node's state says."""
     if not options.nodes:
         return Outcome()
-    works = {"present": _present, "absent": _absent, "finished": _finished}
+    works = {"present": _present, "absent": _absent, "stopped": _stopped, "finished": _finished}
     return works[options.state](options, clients, check_mode, clock)
 
 
@@ -189,14 +189,19 @@ def _absent(options: NodeOptions, clients: Clients, check_mode: bool, clock: Clo
     if check_mode:
         return outcome
     _terminate(clients, [item["instance_id"] for item in doomed.values()])
-    waiting = {match.node.name: item["instance_id"] for match in found for item in ([match.instance] if match.instance else match.dying)}
+    waiting = {name: item["instance_id"] for name, item in _last(found).items()}
     outcome.failures = waits.wait_terminated(clients.ec2, waiting, options.wait_timeout, clock)
     outcome.nodes = [_gone(match, "shutting-down" if match.node.name in outcome.failures else "terminated") for match in found]
     return outcome
 
 
+def _last(found: list[Match]) -> dict[str, Item]:
+    """What is left of each node by name: its living instance, else the one that is still shutting down."""
+    return {match.node.name: item for match in found if (item := match.instance or next(iter(match.dying), None))}
+
+
 def _gone(match: Match, state: str) -> Item:
-    last = match.instance or (match.dying[0] if match.dying else None)
+    last = _last([match]).get(match.node.name)
     return node_result(match.node.name, last, state=state if last else "absent")
 
 
@@ -224,6 +229,25 @@ def _terminate(clients: Clients, ids: list[str]) -> None:
             raise
     for instance_id in ids:
         ec2.terminate_if_there(clients.ec2, instance_id)
+
+
+# --- stopped
+
+
+def _stopped(options: NodeOptions, clients: Clients, check_mode: bool, clock: Clock) -> Outcome:
+    found = find(options, clients)
+    check_problems([text for match in found if (text := matching.doomed_problem(match))])
+    running = {match.node.name: match.instance for match in found if match.instance and match.instance["state"] in ("pending", "running")}
+    steps = [Step("stop", name, item["instance_id"], before={"state": item["state"]}, after={"state": "stopped"}) for name, item in running.items()]
+    outcome = Outcome(steps=steps, nodes=[_gone(match, "stopped") for match in found])
+    if check_mode:
+        return outcome
+    if running:
+        ec2.stop_instances(clients.ec2, [item["instance_id"] for item in running.values()])
+    waiting = {name: item["instance_id"] for name, item in _last(found).items() if item["state"] != "stopped"}
+    outcome.failures = waits.wait_state(clients.ec2, waiting, ("stopped", "terminated"), options.wait_timeout, clock)
+    outcome.nodes = [_gone(match, "stopping" if match.node.name in outcome.failures else "stopped") for match in found]
+    return outcome
 
 
 # --- finished

@@ -72,16 +72,21 @@ def wait_running(client: Client, ids: dict[str, str], timeout: float, clock: Clo
     return seen, failures
 
 
-def wait_terminated(client: Client, ids: dict[str, str], timeout: float, clock: Clock) -> dict[str, str]:
-    """Wait until the instances (name → id) are terminated or not shown any more; return failures by name."""
+def wait_state(client: Client, ids: dict[str, str], final: t.Collection[str], timeout: float, clock: Clock) -> dict[str, str]:
+    """Wait until the instances (name → id) are in one of the final states, or not shown any more; return failures by name."""
     waiting = dict(ids)
     states: dict[str, str] = {}
     for _elapsed in clock(timeout, LONGEST_INTERVAL) if waiting else ():
         states = {item["InstanceId"]: item["State"]["Name"] for item in ec2.describe_instances(client, "instance-id", sorted(waiting.values()))}
-        waiting = {name: instance_id for name, instance_id in waiting.items() if states.get(instance_id, "terminated") != "terminated"}
+        waiting = {name: instance_id for name, instance_id in waiting.items() if states.get(instance_id, "terminated") not in final}
         if not waiting:
             break
     return {name: f"instance {instance_id} is still {states[instance_id]} after {timeout:g} s" for name, instance_id in waiting.items()}
+
+
+def wait_terminated(client: Client, ids: dict[str, str], timeout: float, clock: Clock) -> dict[str, str]:
+    """Wait until the instances (name → id) are terminated; return failures by name."""
+    return wait_state(client, ids, ("terminated",), timeout, clock)
 
 
 def impaired(client: Client, ids: dict[str, str]) -> dict[str, str]:

@@ -307,6 +307,37 @@ class StrictEC2Response(EC2Response):
         end = start + size
         return items[start:end], _write_token(end) if end < len(items) else None
 
+    # moto shows everything at once; the real service shows a page.
+
+    def describe_security_groups(self) -> ActionResult:
+        return self._paged(super().describe_security_groups(), "SecurityGroups", "GroupIds")
+
+    def describe_subnets(self) -> ActionResult:
+        return self._paged(super().describe_subnets(), "Subnets", "SubnetIds")
+
+    def describe_volumes(self) -> ActionResult:
+        return self._paged(super().describe_volumes(), "Volumes", "VolumeIds")
+
+    def describe_network_interfaces(self) -> ActionResult:
+        return self._paged(super().describe_network_interfaces(), "NetworkInterfaces", "NetworkInterfaceIds")
+
+    def describe_instance_types(self) -> ActionResult:
+        return self._paged(super().describe_instance_types(), "InstanceTypes", "InstanceTypes", high=100)
+
+    def describe_instance_type_offerings(self) -> ActionResult:
+        return self._paged(super().describe_instance_type_offerings(), "InstanceTypeOfferings", "")
+
+    def _paged(self, everything: ActionResult, name: str, ids: str, *, high: int = 1000) -> ActionResult:
+        """A page of what moto found; `ids` is the parameter that names single things and excludes pages."""
+        parameters = self._plain()
+        items = list(t.cast("dict[str, t.Any]", everything.result)[name])
+        if parameters.get(ids):
+            if "MaxResults" in parameters:
+                refuse("InvalidParameterCombination", f"The parameter {ids} cannot be used with the parameter maxResults")
+            return ActionResult({name: items})
+        page, token = self._page(items, low=5, high=high)
+        return ActionResult({name: page, "NextToken": token})
+
     def get_console_output(self) -> ActionResult:
         """Buffered text, or the text of this moment with Latest (Nitro only).
 

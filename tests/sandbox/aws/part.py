@@ -58,6 +58,7 @@ class Snapshot(t.NamedTuple):
     now: float
     backends: dict[str, dict[str, t.Any]]
     conditions: Conditions
+    effects: list[tuple[str, t.Any]]
 
 
 class AwsPart:
@@ -192,12 +193,17 @@ class AwsPart:
             self._tell_machines()
 
     def _tell_machines(self) -> None:
+        """Do what is queued. What is under way stays queued until it is done, so that a snapshot never misses it."""
         while self._effects:
-            method, argument = self._effects.popleft()
+            effect = self._effects[0]
             try:
-                getattr(self.machines, method)(argument)
+                getattr(self.machines, effect[0])(effect[1])
             except Exception:  # a machine that fails must not stop the clock of all others
-                LOG.exception("machines.%s failed", method)
+                LOG.exception("machines.%s failed", effect[0])
+            with self.lock:
+                # A restore may have put another queue in place meanwhile.
+                if self._effects and self._effects[0] is effect:
+                    self._effects.popleft()
 
     # The world
 
@@ -230,17 +236,18 @@ class AwsPart:
         with self.lock:
             self.advance()
             stores = {name: dict(regions) for name, regions in self.stores().items()}
-            return copy.deepcopy(Snapshot(self.clock.now(), stores, self.conditions))
+            return copy.deepcopy(Snapshot(self.clock.now(), stores, self.conditions, list(self._effects)))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Make the world what it was: instances, tokens, targets, and transitions under way.
 
-        Machines are not told: they are restored by their own part.
+        Machines are restored by their own part; they are told only what they were still to be told.
         """
         with self.lock:
             self._effects.clear()
             self._found.clear()
-            now, stores, conditions = copy.deepcopy(snapshot)
+            now, stores, conditions, effects = copy.deepcopy(snapshot)
+            self._effects.extend(effects)
             for name, regions in self.stores().items():
                 regions.clear()
                 regions.update(stores[name])

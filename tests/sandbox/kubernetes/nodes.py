@@ -237,6 +237,36 @@ def _start(turn: Turn, pod: Object, kubelet: Kubelet) -> None:
     turn.cluster.store(PODS, {**pod, "status": status})
 
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+
+def static_pods(turn: Turn) -> None:
+    """Kubelets of control planes show their static pods as mirror pods, and show them again when they are deleted: no drain gets rid of them."""
+    for name, kubelet in sorted(turn.cluster.kubelets.items()):
+        node = turn.cluster.find(NODES, "", name)
+        if node is None or not kubelet.ready or CONTROL_PLANE not in (node["metadata"].get("labels") or {}):
+            continue
+        for component in STATIC_PODS:
+            if turn.cluster.find(PODS, "kube-system", f"{component}-{name}") is None:
+                turn.make(PODS, "kube-system", _mirror(component, node))
+
+
+def _mirror(component: str, node: Object) -> Object:
+    name = node["metadata"]["name"]
+    digest = uuid.uuid5(uuid.NAMESPACE_DNS, component).hex
+    annotations = {"kubernetes.io/config.mirror": digest, "kubernetes.io/config.hash": digest, "kubernetes.io/config.source": "file"}
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"], "controller": True}
+    labels = {"tier": "control-plane", "k8s-app": component}
+    container = {"name": component, "image": f"registry.k8s.io/{component}:{node['status']['nodeInfo']['kubeletVersion']}"}
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": f"{component}-{name}", "labels": labels, "annotations": annotations, "ownerReferences": [owner]},
+        "spec": {"nodeName": name, "hostNetwork": True, "containers": [container], "tolerations": [{"operator": "Exists", "effect": "NoExecute"}]},
+    }
+
+
 # Volumes
 
 
@@ -272,7 +302,7 @@ def provision(turn: Turn) -> None:
         if deleting(claim):
             continue
         if cluster.find(VOLUMES, "", name) is None and not spec.get("volumeName"):
-            cluster.create(VOLUMES, "", _volume(name, claim))
+            turn.make(VOLUMES, "", _volume(name, claim))
             cluster.store(CLAIMS, {**claim, "spec": {**spec, "volumeName": name}, "status": {"phase": "Bound"}})
         elif (claim.get("status") or {}).get("phase") != "Bound" and cluster.find(VOLUMES, "", name):
             cluster.store(CLAIMS, {**claim, "status": {"phase": "Bound"}})
@@ -315,7 +345,7 @@ def volumes(turn: Turn) -> None:
         _keep_or_detach(turn, item, wanted)
     for volume, node in sorted(wanted):
         if _attachment(cluster, volume) is None and not _gone(cluster, node):
-            _attach(cluster, volume, node)
+            _attach(turn, volume, node)
 
 
 def _gone(cluster: Cluster, node: str) -> bool:
@@ -332,13 +362,13 @@ def _keep_or_detach(turn: Turn, item: Object, wanted: dict[tuple[str, str], Obje
         turn.cluster.drop(ATTACHMENTS, item)
 
 
-def _attach(cluster: Cluster, volume: str, node: str) -> None:
-    attacher = cluster.get(VOLUMES, "", volume)["spec"]["csi"]["driver"]
+def _attach(turn: Turn, volume: str, node: str) -> None:
+    attacher = turn.cluster.get(VOLUMES, "", volume)["spec"]["csi"]["driver"]
     made = {
         "kind": "VolumeAttachment",
         "apiVersion": "storage.k8s.io/v1",
         "metadata": {"name": f"csi-{volume}"},
         "spec": {"attacher": attacher, "nodeName": node, "source": {"persistentVolumeName": volume}},
     }
-    fresh = cluster.create(ATTACHMENTS, "", made)
-    cluster.store(ATTACHMENTS, {**fresh, "status": {"attached": True}})
+    if fresh := turn.make(ATTACHMENTS, "", made):
+        turn.cluster.store(ATTACHMENTS, {**fresh, "status": {"attached": True}})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import traceback
 import typing as t
 
 from .. import pki
@@ -33,6 +34,7 @@ LOOPS = (
     nodes.provision,
     nodes.schedule,
     nodes.volumes,
+    nodes.static_pods,
     nodes.run_pods,
     workloads.garbage,
     workloads.namespaces,
@@ -138,7 +140,12 @@ class KubernetesStore:
     def _control(self, cluster: Cluster) -> None:
         while self._running:
             with cluster.lock:
-                wake = self._settle(cluster)
+                try:
+                    wake = self._settle(cluster)
+                except Exception:
+                    # A loop that stumbles over an object must be seen, and must not take the others down for good.
+                    traceback.print_exc()
+                    wake = time.monotonic() + 1.0
                 pause = min(1.0, wake - time.monotonic())
                 if self._running and pause > 0:
                     cluster.changed.wait(pause)
@@ -174,11 +181,14 @@ class KubernetesStore:
         """A kubelet starts on a VM: its Node appears, not ready. ApiError 403 for labels no kubelet may give itself, 422 for malformed ones.
 
         Labels and taints count only when the Node is new; an existing Node of the name is taken as it is, its providerID too.
+        A cluster that is not here has no API server to register with: nothing happens, as for the other calls of kubelets.
         """
+        cluster = self.clusters.get(cluster_key)
+        if cluster is None:
+            return
         if wrong := forbidden_labels(labels or {}):
             message = f'nodes "{name}" is forbidden: is not allowed to set the following labels: {", ".join(wrong)}'
             raise errors.ApiError(403, "Forbidden", message, {"name": name, "kind": "nodes"})
-        cluster = self.clusters[cluster_key]
         with cluster.lock:
             cluster.kubelets[name] = Kubelet(address, provider_id, dict(labels or {}), [dict(taint) for taint in taints])
             try:
@@ -197,7 +207,9 @@ class KubernetesStore:
         self._kubelet(cluster_key, name, alive=False, gone=True)
 
     def _kubelet(self, cluster_key: str, name: str, *, alive: bool, gone: bool) -> None:
-        cluster = self.clusters[cluster_key]
+        cluster = self.clusters.get(cluster_key)
+        if cluster is None:
+            return
         with cluster.lock:
             kubelet = cluster.kubelets.get(name)
             if kubelet is None:
@@ -206,30 +218,33 @@ class KubernetesStore:
             cluster.changed.notify_all()
             self._settle(cluster)
 
-    def ingress_ready(self, cluster_key: str, name: str) -> bool:
-        """Whether a ready pod of the ingress controller runs on the node, so that the ingress node ports answer there."""
-        cluster = self.clusters[cluster_key]
+    def node_apply(self, cluster_key: str, name: str, labels: t.Mapping[str, str], taints: t.Sequence[t.Mapping[str, str]]) -> None:
+        """Labels and taints that Talos adds to the Node after it has registered; nothing without such a Node. ApiError 422 for malformed ones."""
+        cluster = self.clusters.get(cluster_key)
+        if cluster is None:
+            return
         with cluster.lock:
-            pods = [pod for pod in cluster.list(PODS) if pod["spec"].get("nodeName") == name and not deleting(pod)]
-        return any((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == seed.INGRESS and condition(pod, "Ready") == "True" for pod in pods)
+            node = cluster.find(NODES, "", name)
+            if node is None:
+                return
+            merged = {(taint["key"], taint["effect"]): dict(taint) for taint in [*(node["spec"].get("taints") or []), *taints]}
+            metadata = {**node["metadata"], "labels": {**(node["metadata"].get("labels") or {}), **labels}}
+            cluster.update(NODES, "", name, {**node, "metadata": metadata, "spec": {**node["spec"], "taints": list(merged.values())}})
+            self._settle(cluster)
 
     def api_address(self, cluster_key: str) -> tuple[str, int] | None:
-        """Where a cluster's API server listens: what port 6443 of its control planes forwards to."""
+        """Where a cluster's API server listens, for the forwarders of its control planes; None when there is no such cluster."""
         server = self._servers.get(cluster_key)
         return (server.http.host, server.http.port) if server else None
 
-    def node_apply(self, cluster_key: str, name: str, labels: t.Mapping[str, str], taints: t.Sequence[t.Mapping[str, str]]) -> None:
-        """Add labels and taints to a Node, as Talos does with an administrator's rights once its kubelet has registered."""
-        cluster = self.clusters[cluster_key]
+    def ingress_ready(self, cluster_key: str, name: str) -> bool:
+        """Whether a ready pod of the ingress controller runs on the node, so that the ingress node ports answer there."""
+        cluster = self.clusters.get(cluster_key)
+        if cluster is None:
+            return False
         with cluster.lock:
-            found = cluster.find(NODES, "", name)
-            if found is None:
-                return
-            metadata = {**found["metadata"], "labels": {**(found["metadata"].get("labels") or {}), **labels}}
-            merged = {(taint["key"], taint["effect"]): dict(taint) for taint in [*(found["spec"].get("taints") or []), *taints]}
-            spec = {**found["spec"], "taints": list(merged.values())} if merged else found["spec"]
-            cluster.store(NODES, {**found, "metadata": metadata, "spec": spec})
-            self._settle(cluster)
+            pods = [pod for pod in cluster.list(PODS) if pod["spec"].get("nodeName") == name and not deleting(pod)]
+        return any((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == seed.INGRESS and condition(pod, "Ready") == "True" for pod in pods)
 
     def node(self, cluster_key: str, name: str) -> Object | None:
         """The Node object, if there is one. Not to be changed."""

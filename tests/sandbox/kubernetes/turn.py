@@ -51,8 +51,16 @@ class Turn:
         options = {} if grace is None else {"gracePeriodSeconds": grace}
         self.cluster.delete(resource, metadata.get("namespace", ""), metadata["name"], options)
 
+    def make(self, resource: Resource, namespace: str, obj: Object) -> Object | None:
+        """Create an object as a controller does; one that is refused is tried again a while later, and None returned."""
+        try:
+            return self.cluster.create(resource, namespace, obj)
+        except ApiError:
+            self.wake = min(self.wake, self.now + 0.5)
+            return None
+
     def make_pod(self, owner: Object, name: str, spec: Object) -> None:
-        """Create a pod of a workload; a refused one is tried again in the next round."""
+        """Create a pod of a workload."""
         template = owner["spec"]["template"].get("metadata") or {}
         reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
         naming = {"name": name} if name else {"generateName": f"{owner['metadata']['name']}-"}
@@ -63,10 +71,7 @@ class Turn:
             "ownerReferences": [{**reference, "controller": True, "blockOwnerDeletion": True}],
         }
         pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}
-        try:
-            self.cluster.create(PODS, owner["metadata"]["namespace"], pod)
-        except ApiError:
-            self.wake = min(self.wake, self.now + 0.5)
+        self.make(PODS, owner["metadata"]["namespace"], pod)
 
 
 def set_condition(status: Object, kind: str, value: str, reason: str = "", message: str = "") -> Object:

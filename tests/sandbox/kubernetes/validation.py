@@ -71,6 +71,8 @@ def _workload_defaults(resource: Resource, obj: Object) -> Object:
 
 def with_defaults(resource: Resource, obj: Object) -> Object:
     """The object as it is stored at creation."""
+    if resource.has_status:
+        obj = {**obj, "spec": obj.get("spec") or {}}
     if resource is PODS:
         obj = _pod_defaults(obj)
     elif resource in WORKLOADS:
@@ -201,6 +203,8 @@ def _check_content(resource: Resource, obj: Object) -> list[Cause]:
         return _check_workload(spec)
     if resource is BUDGETS:
         return _check_budget(spec)
+    if resource.plural == "volumeattachments":
+        return [errors.required(f"spec.{field}") for field in ("attacher", "nodeName", "source") if not spec.get(field)]
     return _check_lease(spec) if resource is LEASES else []
 
 
@@ -254,6 +258,7 @@ def next_version(resource: Resource, old: Object, given: Object, subresource: st
         return {**old, "status": given.get("status") or {}}
     fresh = {**given, "metadata": _metadata(old["metadata"], given["metadata"])}
     if resource.has_status:
+        fresh = {**fresh, "spec": fresh.get("spec") or {}}
         fresh.pop("status", None)
         if "status" in old:
             fresh["status"] = old["status"]

@@ -45,9 +45,10 @@ def _pinned(spec: Object, node: str) -> Object:
 
 
 def _target(pod: Object) -> str:
-    """The node a DaemonSet's pod is for."""
-    terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    return str(terms[0]["matchFields"][0]["values"][0])
+    """The node a DaemonSet's pod is for: what it is tied to, or where it is."""
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    fields = [field for term in affinity.get("nodeSelectorTerms") or [] for field in term.get("matchFields") or []]
+    return str(fields[0]["values"][0] if fields else pod["spec"].get("nodeName", ""))
 
 
 def daemonsets(turn: Turn) -> None:
@@ -115,7 +116,7 @@ def deployments(turn: Turn) -> None:
         digest = hashlib.sha256(json.dumps(owner["spec"]["template"], sort_keys=True).encode()).hexdigest()[:10]
         current = turn.cluster.find(REPLICASETS, namespace, f"{owner['metadata']['name']}-{digest}")
         if current is None:
-            turn.cluster.create(REPLICASETS, namespace, _replica_set(owner, digest))
+            turn.make(REPLICASETS, namespace, _replica_set(owner, digest))
             continue
         for item in turn.cluster.list(REPLICASETS, namespace):
             if owned_by(item, owner):
@@ -133,7 +134,7 @@ def _claims(turn: Turn, owner: Object, spec: Object, name: str) -> Object:
         filled.setdefault("volumes", []).append({"name": template["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim}})
         if turn.cluster.find(CLAIMS, owner["metadata"]["namespace"], claim) is None:
             made = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": claim}, "spec": copy.deepcopy(template["spec"])}
-            turn.cluster.create(CLAIMS, owner["metadata"]["namespace"], made)
+            turn.make(CLAIMS, owner["metadata"]["namespace"], made)
     return filled
 
 

@@ -20,8 +20,9 @@ from .decode import ConfigError, Document, Version, decode
 CONTROL_PLANE = ("controlplane", "init")
 # Kubernetes minors that a Talos minor runs: 1.N runs 1.(N+18) to 1.(N+23).
 KUBERNETES_FIRST, KUBERNETES_LAST = 18, 23
-LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+LABEL_LENGTH = 63
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Newer documents that only control planes may have (facts: Talos 1.14's controlPlaneOnly kinds).
 CONTROL_PLANE_KINDS = frozenset(
@@ -167,8 +168,8 @@ def _legacy(config: MachineConfig, version: Version, warnings: list[str]) -> lis
     errors += _endpoint(config, version) + _type(config, warnings) + _certificates(config)
     if config.get("persist") is False:
         errors.append(".persist should be enabled")
-    cni = config.get("cluster.network.cni.name")
-    if cni and cni not in ("flannel", "custom", "none"):
+    cni = config.get("cluster.network.cni")
+    if config.type == "controlplane" and cni is not None and cni.get("name") not in ("flannel", "custom", "none"):
         errors.append('cni name should be one of ["flannel", "custom", "none"]')
     for field in sorted(KUBELET_FIELDS & set(config.get("machine.kubelet.extraConfig") or {})):
         errors.append(f'kubelet configuration field "{field}" can\'t be overridden')
@@ -210,8 +211,7 @@ def _certificates(config: MachineConfig) -> list[str]:
             errors.append("issuing CA is required (.machine.ca)")
         elif not ca["key"]:
             errors.append("issuing CA key is required for controlplane nodes (.machine.ca.key)")
-        etcd = config.get("cluster.etcd.ca")
-        if etcd and not (etcd["crt"] and etcd["key"]):
+        if config.get("cluster.etcd") is not None and not config.get("cluster.etcd.ca"):
             errors.append("key/cert combination should not be empty")
         return errors
     if ca["key"]:
@@ -238,20 +238,29 @@ def _interfaces(config: MachineConfig) -> list[str]:
     return errors
 
 
+def _qualified(text: str) -> str:
+    """What is wrong with a label's or taint's key, "" when nothing is."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and not DOMAIN.fullmatch(prefix):
+        return f'prefix "{prefix}" is invalid: domain doesn\'t match required format: "{prefix}"'
+    return "" if QUALIFIED.fullmatch(name) and len(name) <= LABEL_LENGTH else f'name "{name}" is invalid'
+
+
+def _value(text: str) -> str:
+    """What is wrong with a label's or taint's value."""
+    return "" if not text or (QUALIFIED.fullmatch(text) and len(text) <= LABEL_LENGTH) else f'label value "{text}" is invalid'
+
+
 def _syntax(config: MachineConfig) -> list[str]:
-    """Kubernetes' syntax of labels and taints."""
+    """Kubernetes' syntax of labels and taints (Talos' labels/validate.go)."""
     errors = []
-    for key, value in (config.get("machine.nodeLabels") or {}).items():
-        if not LABEL_KEY.fullmatch(key):
-            errors.append(f'invalid label key "{key}"')
-        if not LABEL_VALUE.fullmatch(value or ""):
-            errors.append(f'invalid label value "{value}" for key "{key}"')
-    for key, value in (config.get("machine.nodeTaints") or {}).items():
+    for key, value in sorted((config.get("machine.nodeLabels") or {}).items()):
+        errors += [f"invalid machine node labels: {wrong}" for wrong in (_qualified(key), _value(value or "")) if wrong]
+    for key, value in sorted((config.get("machine.nodeTaints") or {}).items()):
         word, _colon, effect = (value or "").rpartition(":")
-        if not LABEL_KEY.fullmatch(key) or not LABEL_VALUE.fullmatch(word):
-            errors.append(f'invalid taint "{key}={value}"')
-        if effect not in EFFECTS:
-            errors.append(f'invalid taint effect "{effect}"')
+        unknown = "" if effect in EFFECTS else f'invalid taint effect: "{effect}"'
+        wrong = _qualified(key) or unknown or _value(word)
+        errors += [f"invalid machine node taints: {wrong}"] if wrong else []
     return errors
 
 

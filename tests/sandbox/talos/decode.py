@@ -167,7 +167,7 @@ class Decoder:
 
     def __init__(self, version: Version) -> None:
         self.version = version
-        self.unknown: list[str] = []
+        self.unknown: list[tuple[list[str], t.Any]] = []
 
     def value(self, node: yaml.Node, key: Key, path: str) -> t.Any:
         """The value of a node as the schema's type says."""
@@ -214,7 +214,7 @@ class Decoder:
         for name, value in node.value:
             below = key.below.get(name.value)
             if below is None or below.since > self.version:
-                self.unknown.append(f"{path}.{name.value}".lstrip("."))
+                self.unknown.append(([part for part in f"{path}.{name.value}".replace("[]", ".[]").split(".") if part], plain(value)))
             else:
                 found[name.value] = self.value(value, below, f"{path}.{name.value}".lstrip("."))
         return found
@@ -252,51 +252,75 @@ def _compose(data: bytes) -> list[yaml.Node]:
         raise ConfigError(f"yaml: {error}") from None
 
 
-def _identify(node: yaml.MappingNode) -> tuple[str, str, str]:
-    """(apiVersion, kind, name) of a document; a legacy one has kind ""."""
-    top = {name.value: value.value for name, value in node.value if isinstance(value, yaml.ScalarNode)}
-    kind = top.get("kind", "")
-    if not kind and any(name.value in LEGACY_KEYS for name, _value in node.value):
-        return LEGACY, "", ""
-    if not kind:
-        raise ConfigError("missing kind")
-    if not top.get("apiVersion"):
-        raise ConfigError("missing apiVersion")
-    return top["apiVersion"], kind, top.get("name", "")
+def _top(node: yaml.MappingNode) -> dict[str, str]:
+    """The scalars at the top of a document."""
+    return {name.value: value.value for name, value in node.value if isinstance(value, yaml.ScalarNode)}
 
 
 def decode(data: bytes, version: Version) -> list[Document]:
     """All documents of a configuration text, or ConfigError."""
     documents: list[Document] = []
+    seen: set[tuple[str, str, str]] = set()
     for node in _compose(data):
+        line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
             continue
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"expected a YAML document at line {node.start_mark.line + 1}")
-        documents.append(_document(node, version))
+            raise ConfigError(f"expected a YAML document at line {line}")
+        top = _top(node)
+        identity = (top.get("apiVersion", ""), top.get("kind") or LEGACY, top.get("name", ""))
+        if identity in seen:
+            raise ConfigError(f"duplicate document {'/'.join(identity)} is not allowed (line {line})")
+        seen.add(identity)
+        try:
+            documents.append(_document(node, version))
+        except ConfigError as error:
+            raise ConfigError(f"error decoding document {'/'.join(identity)} (line {line}): {error}" if version >= (1, 12) else str(error)) from None
     if not documents:
         raise ConfigError("config not found")
-    seen = [(document.kind, document.name) for document in documents]
-    for identity in seen:
-        if seen.count(identity) > 1:
-            raise ConfigError("duplicate document: " + "/".join(part for part in (LEGACY, *identity) if part))
     return documents
 
 
-def _document(node: yaml.MappingNode, version: Version) -> Document:
-    api, kind, name = _identify(node)
+def _root(node: yaml.MappingNode, version: Version) -> tuple[str, Key]:
+    """The kind ("" = legacy) and schema of a document; a legacy one is known by its keys, or by its version without a kind."""
+    top = _top(node)
+    legacy = any(name.value in LEGACY_KEYS for name, _value in node.value)
+    api, kind = LEGACY if legacy else top.get("apiVersion", ""), top.get("kind", "")
+    if not kind and api != LEGACY:
+        raise ConfigError("missing kind")
+    if not api:
+        raise ConfigError("missing apiVersion")
     root = schema().get(kind or LEGACY)
     if root is None or root.since > version or api != LEGACY:
         raise ConfigError(f'"{kind}" "{api}": not registered')
+    return kind, root
+
+
+def _tree(unknown: list[tuple[list[str], t.Any]]) -> t.Any:
+    """Only the unknown keys with what is around them, as the node shows them."""
+    tree: dict[str, t.Any] = {}
+    for path, value in unknown:
+        at = tree
+        for part in path[:-1]:
+            at = at.setdefault(part, {})
+        at[path[-1]] = value
+    return _lists(tree)
+
+
+def _lists(tree: t.Any) -> t.Any:
+    if not isinstance(tree, dict):
+        return tree
+    below = {key: _lists(value) for key, value in tree.items()}
+    return [below["[]"]] if set(below) == {"[]"} else below
+
+
+def _document(node: yaml.MappingNode, version: Version) -> Document:
+    kind, root = _root(node, version)
     decoder = Decoder(version)
     try:
         value = decoder.struct(node, root, "")
     except ConfigError as error:
-        raise ConfigError(f"error decoding {kind or 'v1alpha1.Config'}: {error}") from None
+        raise ConfigError(f"error decoding {kind}: {error}") from None
     if decoder.unknown:
-        listed = "\n".join(f"{path}" for path in decoder.unknown)
-        where = (
-            f"error decoding document {'/v1alpha1/' if not kind else f'{api}/{kind}/{name}'} (line {node.start_mark.line + 1}): " if version >= (1, 12) else ""
-        )
-        raise ConfigError(f"{where}unknown keys found during decoding:\n{listed}")
-    return Document(kind, name, value)
+        raise ConfigError("unknown keys found during decoding:\n" + yaml.safe_dump(_tree(decoder.unknown), indent=4))
+    return Document(kind, _top(node).get("name", ""), value)

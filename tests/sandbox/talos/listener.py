@@ -26,6 +26,7 @@ from grpclib.server import Handler, Stream
 from ..pki import Pair, server_context
 
 API_PORT = 50000
+HANDSHAKE_SECONDS = 5
 Serve = t.Callable[[str, Stream[t.Any, t.Any], frozenset[str]], t.Awaitable[None]]
 _H2 = h2.config.H2Configuration(
     client_side=False,
@@ -122,6 +123,27 @@ class _Protocol(H2Protocol):
             super().connection_lost(exc)
 
 
+class _Alerting(ssl.SSLObject):
+    """TLS that tells the client why it is refused: asyncio drops OpenSSL's alert together with a failed handshake.
+
+    The failure is held back once as "want read", upon which asyncio sends what OpenSSL has written; then it counts.
+    """
+
+    failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        """Shake hands, failing at the second look."""
+        if self.failure:
+            raise self.failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self.failure = error
+            raise ssl.SSLWantReadError from error
+
+
 class Listener:
     """The API port of one node. granted(certificate) gives a connection's roles."""
 
@@ -135,9 +157,16 @@ class Listener:
         context = server_context(pair, client_ca=client_ca, require_client=bool(client_ca), alpn=["h2"])
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
+        context.sslobject_class = _Alerting
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Protocol(self, _Methods(self, frozenset())), self.address, API_PORT, ssl=context, reuse_address=True, backlog=64
+            lambda: _Protocol(self, _Methods(self, frozenset())),
+            self.address,
+            API_PORT,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            reuse_address=True,
+            backlog=64,
         )
 
     @property

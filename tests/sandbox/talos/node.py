@@ -16,6 +16,7 @@ import typing as t
 
 from cryptography import x509
 
+from ..kubernetes.errors import ApiError
 from ..pki import Pair, authority, issue
 from . import config as machine
 from .decode import ConfigError
@@ -244,7 +245,12 @@ class Node:
         if not kubernetes:
             return
         provider = f"aws:///{state.az}/{state.instance_id}"
-        kubernetes.kubelet_register(config.cluster, state.kubelet, state.address, provider, machine.birth_labels(config), machine.birth_taints(config))
+        try:
+            kubernetes.kubelet_register(config.cluster, state.kubelet, state.address, provider, machine.birth_labels(config), machine.birth_taints(config))
+        except ApiError as error:
+            # Labels or taints no kubelet may give itself: it does not start, and the machine goes on without a Node.
+            self.say(f"service[kubelet](Failed): {error}")
+            return
         labels, taints = machine.later_labels(config), machine.later_taints(config)
         if config.type == "worker" and (taints or any(machine.restricted(label) for label in labels)):
             self.say(f'nodes "{state.kubelet}" is forbidden: node "{state.kubelet}" is not allowed to modify taints or restricted labels')

@@ -9,6 +9,7 @@ Where a test shows a refusal, its docstring names the place in Kubernetes that r
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import time
 import typing as t
@@ -64,9 +65,9 @@ class Lab:
         config.load_kube_config_from_dict(text, client_configuration=settings)
         return client.ApiClient(settings)
 
-    def raw(self, method: str, path: str) -> tuple[int, bytes]:
+    def raw(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Code and body of a request with the administrator's certificate."""
-        answer = self.api.rest_client.pool_manager.request(method, f"https://{ADDRESS}:{self.port}{path}", retries=False)
+        answer = self.api.rest_client.pool_manager.request(method, f"https://{ADDRESS}:{self.port}{path}", body=body, retries=False)
         return answer.status, answer.data
 
     def node(self, name: str, number: int, *, ready: bool = True, **more: t.Any) -> None:
@@ -141,6 +142,26 @@ def test_a_kubelet_may_not_give_itself_reserved_labels(lab: Lab) -> None:
         lab.node("w1", 1, labels={"node-role.kubernetes.io/worker": ""})
     lab.node("w2", 2, labels={"node.kubernetes.io/pool": "a", "example.com/pool": "b"})
     assert [node.metadata.name for node in lab.core.list_node().items] == ["w2"]
+
+
+def test_talos_adds_labels_and_taints_after_registration(lab: Lab) -> None:
+    lab.node("cp1", 1, taints=[{"key": "a", "value": "old", "effect": "NoSchedule"}])
+    control_plane = "node-role.kubernetes.io/control-plane"
+    taints = [{"key": control_plane, "effect": "NoSchedule"}, {"key": "a", "value": "new", "effect": "NoSchedule"}]
+    lab.store.node_apply("fargle", "cp1", {control_plane: ""}, taints)
+    node = lab.core.read_node("cp1")
+    assert node.metadata.labels[control_plane] == ""
+    assert [(x.key, x.value) for x in node.spec.taints] == [("a", "new"), (control_plane, None)]
+
+
+def test_clusters_that_are_not_here(lab: Lab) -> None:
+    assert lab.store.api_address("fargle") == (ADDRESS, lab.port)
+    assert lab.store.api_address("nowhere") is None
+    lab.store.kubelet_register("nowhere", "w1", "127.77.10.1")
+    lab.store.kubelet_ready("nowhere", "w1", True)
+    lab.store.node_apply("nowhere", "w1", {"a": "b"}, [])
+    assert lab.store.ingress_ready("nowhere", "w1") is False
+    assert list(lab.store.dump()) == ["fargle"]
 
 
 def test_malformed_registration_leaves_no_kubelet_behind(lab: Lab) -> None:
@@ -615,6 +636,33 @@ def test_dry_run_of_an_eviction_asks_the_budget_and_evicts_nothing(lab: Lab) -> 
     lab.policy.patch_namespaced_pod_disruption_budget("web", "shop", {"spec": {"maxUnavailable": 0}})
     eventually(lambda: lab.policy.read_namespaced_pod_disruption_budget("web", "shop").status.disruptions_allowed, lambda allowed: allowed == 0)
     assert refused(lambda: lab.evict(pod, dry_run="All"))[0] == 429
+
+
+def test_static_pods_of_a_control_plane_come_back(lab: Lab) -> None:
+    control_plane = "node-role.kubernetes.io/control-plane"
+    lab.node("cp1", 1, labels={control_plane: ""}, taints=[{"key": control_plane, "effect": "NoSchedule"}])
+    pods = eventually(lambda: lab.pods("kube-system"), lambda found: len(found) == 3 and all(p.status.phase == "Running" for p in found))
+    first = next(pod for pod in pods if pod.metadata.name == "kube-apiserver-cp1")
+    assert "kubernetes.io/config.mirror" in first.metadata.annotations
+    assert first.metadata.owner_references[0].kind == "Node"
+    lab.evict(first)
+    eventually(lambda: [p.metadata.uid for p in lab.pods("kube-system")], lambda uids: first.metadata.uid not in uids and len(uids) == 3)
+    lab.core.delete_node("cp1")
+    eventually(lambda: lab.pods("kube-system"), lambda found: not found)
+
+
+def test_objects_without_a_spec_break_nothing(lab: Lab) -> None:
+    lab.node("w1", 1)
+    node = lab.core.read_node("w1")
+    node.spec = None
+    assert refused(lambda: lab.core.replace_node("w1", node))[0] == 422, "the providerID may not go"
+    lab.core.create_node(client.V1Node(metadata=client.V1ObjectMeta(name="bare")))
+    lab.policy.create_namespaced_pod_disruption_budget("default", {"metadata": {"name": "empty"}})
+    code, answer = lab.raw("POST", "/apis/storage.k8s.io/v1/volumeattachments", b'{"metadata": {"name": "empty"}}')
+    assert code == 422
+    assert {cause["field"] for cause in json.loads(answer)["details"]["causes"]} == {"spec.attacher", "spec.nodeName", "spec.source"}
+    lab.web(1)
+    eventually(lab.pods, lambda pods: pods[0].status.phase == "Running")
 
 
 # Volumes

@@ -164,6 +164,14 @@ def test_A13_termination_protection_stops_the_whole_deletion(lab: Lab) -> None:
     assert len(living(lab)) == 3
 
 
+def test_dead_nodes_are_stopped_and_then_terminated(lab: Lab) -> None:
+    play(lab)
+    predicted = play(lab, check=True, state="stopped")
+    assert plan(play(lab, state="stopped")) == plan(predicted)
+    assert plan(play(lab, state="stopped")) == []
+    assert {node["state"] for node in play(lab, state="absent").nodes} == {"terminated"}
+
+
 def test_F5_two_operators_creating_the_same_names_get_the_same_instances(lab: Lab) -> None:
     lab.ledger.delays["ec2.visible"] = 0.3
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -102,6 +102,13 @@ def test_E1_neighbours_with_similar_names_are_not_touched() -> None:
     assert summaries(outcome) == [("delete", W1, f"A {FQDN}")]
 
 
+def test_E1_names_that_contain_ours_are_not_taken_for_ours() -> None:
+    neighbours = [record("rx", f"my-{FQDN}", "10.0.0.1"), record("ry", f"my-{FQDN}", "192.0.2.1"), record("rt", FQDN, "10.0.0.1", type="TXT")]
+    with scripted(read_zone(), under("example.com", OURS, *neighbours), marked(OURS)) as client:
+        outcome = work(options(w1()), client, check_mode=False)
+    assert (outcome.steps, outcome.failures) == ([], {})
+
+
 def test_E1_other_cluster_of_the_same_node_name_is_not_touched() -> None:
     other = record("r2", FQDN.replace("example", "example.example"), "10.0.0.1", MARK.replace("fargle ", "fargle2 "))
     with scripted(read_zone(), marked(other)) as client:

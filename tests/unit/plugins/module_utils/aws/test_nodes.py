@@ -457,6 +457,31 @@ def test_absent_does_not_terminate_what_was_renamed() -> None:
         play(found(Exchange(), [], [renamed]), state="absent")
 
 
+def test_stopped_stops_what_runs_and_waits() -> None:
+    other = "fargle-worker-2"
+    aws = found(Exchange(), [vm(), vm("i-2", name=other, state="stopped")], [], NAME, other)
+    aws.expect("StopInstances", {"InstanceIds": ["i-1"], "Force": True}, {})
+    aws.expect("DescribeInstances", by("instance-id", "i-1"), described(vm(state="stopping")))
+    aws.expect("DescribeInstances", by("instance-id", "i-1"), described(vm(state="stopped")))
+    nodes = [{"name": NAME}, {"name": other}]
+    stopped = play(aws, state="stopped", nodes=nodes)
+    predicted = play(found(Exchange(), [vm(), vm("i-2", name=other, state="stopped")], [], NAME, other), check=True, state="stopped", nodes=nodes)
+    assert summaries(stopped) == summaries(predicted) == [{"verb": "stop", "node": NAME, "target": "i-1"}]
+    assert [node["state"] for node in stopped.nodes] == ["stopped", "stopped"]
+
+
+@pytest.mark.parametrize(("existing", "state"), [([vm(state="stopped")], "stopped"), ([], "absent")])
+def test_stopped_repeated_or_without_instance_changes_nothing(existing: list[dict[str, t.Any]], state: str) -> None:
+    outcome = play(found(Exchange(), existing, []), state="stopped")
+    assert (outcome.steps, outcome.nodes[0]["state"]) == ([], state)
+
+
+def test_stopped_instance_that_does_not_stop_fails_its_node() -> None:
+    aws = found(Exchange(), [vm(state="stopping")], [])
+    aws.expect("DescribeInstances", by("instance-id", "i-1"), described(vm(state="stopping")))
+    assert play(aws, state="stopped", count=1).failures == {NAME: "instance i-1 is still stopping after 10 s"}
+
+
 def test_finished_removes_the_mark_once() -> None:
     aws = found(Exchange(), [vm(tags={"k8s-cluster-manager/unfinished": "worker"})], [])
     aws.expect("DeleteTags", {"Resources": ["i-1"], "Tags": [{"Key": "k8s-cluster-manager/unfinished"}]}, {})
@@ -530,6 +555,15 @@ def test_error_of_a_describe_is_one_error_of_the_whole_call() -> None:
     aws = Exchange().refuse("DescribeInstances", ANY, "UnauthorizedOperation")
     with pytest.raises(ApiError, match="ec2:DescribeInstances"):
         play(aws)
+
+
+def test_status_checks_are_read_in_chunks_and_vanished_instances_are_no_error() -> None:
+    ids = {f"n{number}": f"i-{number:03d}" for number in range(101)}
+    sick = {"InstanceId": "i-100", "SystemStatus": {"Status": "ok"}, "InstanceStatus": {"Status": "impaired"}}
+    aws = Exchange().refuse("DescribeInstanceStatus", {"InstanceIds": list(ids.values())[:100]}, "InvalidInstanceID.NotFound")
+    aws.expect("DescribeInstanceStatus", {"InstanceIds": ["i-100"]}, {"InstanceStatuses": [sick]})
+    assert list(waits.impaired(aws.clients().ec2, ids)) == ["n100"]
+    aws.done()
 
 
 def test_growing_clock_starts_fast_and_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

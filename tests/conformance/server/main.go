@@ -1,0 +1,255 @@
+// Copyright (c) 2026, k8s_cluster.manager contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// A referee: a server on Talos' own API package and COSI's own resource server, over Ed25519 TLS. It answers every call of the
+// collection's client with fixed content and writes one JSON line per call on stdout: what came in and went out, as bytes and decoded.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/cosi-project/runtime/api/v1alpha1"
+	"github.com/cosi-project/runtime/pkg/state"
+	"github.com/cosi-project/runtime/pkg/state/impl/inmem"
+	"github.com/cosi-project/runtime/pkg/state/impl/namespaced"
+	cosiserver "github.com/cosi-project/runtime/pkg/state/protobuf/server"
+	"github.com/siderolabs/talos/pkg/machinery/api/machine"
+	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
+	configres "github.com/siderolabs/talos/pkg/machinery/resources/config"
+	runtimeres "github.com/siderolabs/talos/pkg/machinery/resources/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+const (
+	maxMessage   = 32 << 20
+	firstMember  = 0xdeadbeefcafef00d
+	secondMember = 7
+)
+
+// settings is the one line on stdin. ClientCA "" means maintenance mode.
+type settings struct {
+	Address  string `json:"address"`
+	Crt      string `json:"crt"`
+	Key      string `json:"key"`
+	ClientCA string `json:"client_ca"`
+	Config   string `json:"config"`
+}
+
+// exchange is one line of stdout.
+type exchange struct {
+	Method  string          `json:"method"`
+	Node    []string        `json:"node"`
+	Request string          `json:"request"`
+	Decoded json.RawMessage `json:"decoded"`
+	Reply   string          `json:"reply"`
+	Code    string          `json:"code"`
+	Text    string          `json:"text"`
+}
+
+type server struct {
+	machine.UnimplementedMachineServiceServer
+}
+
+func (server) ApplyConfiguration(_ context.Context, in *machine.ApplyConfigurationRequest) (*machine.ApplyConfigurationResponse, error) {
+	if _, err := configloader.NewFromBytes(in.GetData()); err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+
+	return &machine.ApplyConfigurationResponse{Messages: []*machine.ApplyConfiguration{{
+		Warnings: []string{"first warning", "second warning"}, Mode: in.Mode, ModeDetails: "Applied configuration without a reboot",
+	}}}, nil
+}
+
+func (server) Version(context.Context, *emptypb.Empty) (*machine.VersionResponse, error) {
+	return &machine.VersionResponse{Messages: []*machine.Version{{
+		Version:  &machine.VersionInfo{Tag: "v1.13.9", Sha: "3ebd10a7", Os: "linux", Arch: "amd64"},
+		Platform: &machine.PlatformInfo{Name: "aws", Mode: "cloud"},
+		Features: &machine.FeaturesInfo{Rbac: true},
+	}}}, nil
+}
+
+func (server) EtcdMemberList(context.Context, *machine.EtcdMemberListRequest) (*machine.EtcdMemberListResponse, error) {
+	return &machine.EtcdMemberListResponse{Messages: []*machine.EtcdMembers{{
+		LegacyMembers: []string{"cp-1", ""},
+		Members: []*machine.EtcdMember{
+			{Id: firstMember, Hostname: "cp-1", PeerUrls: []string{"https://10.0.0.1:2380"}, ClientUrls: []string{"https://10.0.0.1:2379"}},
+			{Id: secondMember, PeerUrls: []string{"https://[fd00::2]:2380"}, IsLearner: true},
+		},
+	}}}, nil
+}
+
+func (server) EtcdStatus(context.Context, *emptypb.Empty) (*machine.EtcdStatusResponse, error) {
+	return &machine.EtcdStatusResponse{Messages: []*machine.EtcdStatus{{MemberStatus: &machine.EtcdMemberStatus{
+		MemberId: firstMember, Leader: secondMember, DbSize: 1 << 40, RaftIndex: 1 << 63, RaftTerm: 3, RaftAppliedIndex: 1<<63 - 1,
+		Errors: []string{"etcdserver: no leader"}, IsLearner: true, ProtocolVersion: "3.6.4", StorageVersion: "3.6.0",
+	}}}}, nil
+}
+
+func (server) EtcdAlarmList(context.Context, *emptypb.Empty) (*machine.EtcdAlarmListResponse, error) {
+	return &machine.EtcdAlarmListResponse{Messages: []*machine.EtcdAlarm{{MemberAlarms: []*machine.EtcdMemberAlarm{
+		{MemberId: firstMember, Alarm: machine.EtcdMemberAlarm_NOSPACE}, {MemberId: firstMember, Alarm: machine.EtcdMemberAlarm_CORRUPT},
+		{MemberId: secondMember, Alarm: machine.EtcdMemberAlarm_NONE},
+	}}}}, nil
+}
+
+func (server) EtcdForfeitLeadership(context.Context, *machine.EtcdForfeitLeadershipRequest) (*machine.EtcdForfeitLeadershipResponse, error) {
+	return &machine.EtcdForfeitLeadershipResponse{Messages: []*machine.EtcdForfeitLeadership{{Member: "cp-2"}}}, nil
+}
+
+func (server) EtcdLeaveCluster(context.Context, *machine.EtcdLeaveClusterRequest) (*machine.EtcdLeaveClusterResponse, error) {
+	return &machine.EtcdLeaveClusterResponse{Messages: []*machine.EtcdLeaveCluster{{}}}, nil
+}
+
+func (server) EtcdRemoveMemberByID(_ context.Context, in *machine.EtcdRemoveMemberByIDRequest) (*machine.EtcdRemoveMemberByIDResponse, error) {
+	switch in.MemberId {
+	case firstMember:
+		return &machine.EtcdRemoveMemberByIDResponse{Messages: []*machine.EtcdRemoveMemberByID{{}}}, nil
+	case secondMember:
+		return nil, fmt.Errorf("failed to remove member: etcdserver: unhealthy cluster")
+	default:
+		return nil, status.Error(codes.NotFound, "etcdserver: member not found")
+	}
+}
+
+func bytesOf(message any) string {
+	if msg, ok := message.(proto.Message); ok && msg.ProtoReflect().IsValid() {
+		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(msg)
+		if err == nil {
+			return hex.EncodeToString(data)
+		}
+	}
+
+	return ""
+}
+
+// recorder writes an exchange per unary call.
+func recorder() grpc.UnaryServerInterceptor {
+	var mu sync.Mutex
+
+	output := json.NewEncoder(os.Stdout)
+
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		md, _ := metadata.FromIncomingContext(ctx)
+		decoded, _ := protojson.Marshal(req.(proto.Message)) //nolint:errcheck,forcetypeassert
+
+		line := exchange{Method: info.FullMethod, Node: md.Get("node"), Request: bytesOf(req), Decoded: decoded}
+
+		reply, err := handler(ctx, req)
+
+		// Times would make every recording another one.
+		if got, ok := reply.(*v1alpha1.GetResponse); ok && err == nil {
+			got.Resource.Metadata.Created, got.Resource.Metadata.Updated = &timestamppb.Timestamp{}, &timestamppb.Timestamp{}
+		}
+
+		line.Code, line.Text = status.Code(err).String(), status.Convert(err).Message()
+
+		if err == nil {
+			line.Reply = bytesOf(reply)
+		}
+
+		mu.Lock()
+		defer mu.Unlock()
+
+		return reply, firstError(err, output.Encode(line))
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// resources is a COSI state with what the client reads.
+func resources(config string) (state.State, error) {
+	st := state.WrapCore(namespaced.NewState(inmem.Build))
+
+	provider, err := configloader.NewFromBytes([]byte(config))
+	if err != nil {
+		return nil, err
+	}
+
+	machineStatus := runtimeres.NewMachineStatus()
+	machineStatus.TypedSpec().Stage = runtimeres.MachineStageBooting
+	machineStatus.TypedSpec().Status = runtimeres.MachineStatusStatus{
+		UnmetConditions: []runtimeres.UnmetCondition{{Name: "services", Reason: "etcd"}, {Name: "nodeReady", Reason: "not yet"}},
+	}
+
+	return st, firstError(st.Create(context.Background(), configres.NewMachineConfig(provider)), st.Create(context.Background(), machineStatus))
+}
+
+func credentialsOf(set settings) (credentials.TransportCredentials, error) {
+	pair, err := tls.X509KeyPair([]byte(set.Crt), []byte(set.Key))
+	if err != nil {
+		return nil, err
+	}
+
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true}
+
+	if set.ClientCA != "" {
+		config.ClientCAs = x509.NewCertPool()
+		config.ClientCAs.AppendCertsFromPEM([]byte(set.ClientCA))
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+
+	return credentials.NewTLS(config), nil
+}
+
+func run() error {
+	var set settings
+
+	if err := json.NewDecoder(os.Stdin).Decode(&set); err != nil {
+		return err
+	}
+
+	creds, err := credentialsOf(set)
+	if err != nil {
+		return err
+	}
+
+	st, err := resources(set.Config)
+	if err != nil {
+		return err
+	}
+
+	listener, err := net.Listen("tcp", set.Address)
+	if err != nil {
+		return err
+	}
+
+	s := grpc.NewServer(grpc.Creds(creds), grpc.UnaryInterceptor(recorder()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+	machine.RegisterMachineServiceServer(s, server{})
+	v1alpha1.RegisterStateServer(s, cosiserver.NewState(st))
+
+	fmt.Println("{}")
+
+	return s.Serve(listener)
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
