@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import typing as t
+from functools import partial
 
 import yaml
 
@@ -112,6 +113,11 @@ def first_control_plane(drive: Drive, admin: str, address: str, config: str) -> 
     drive.code("Unimplemented", "disks", address, admin)
 
 
+def ready(kit: Kit, address: str) -> bool:
+    """Whether a node is Ready."""
+    return bool(kit.state(address).ready)
+
+
 def etcd(drive: Drive, secrets: ClusterSecrets, admin: str, first: str) -> None:
     """Members come and go."""
     kit = drive.kit
@@ -120,7 +126,7 @@ def etcd(drive: Drive, secrets: ClusterSecrets, admin: str, first: str) -> None:
         address = kit.boot(number)
         drive.code("OK", "apply", address, data=edit(plane, f"cp-{number}"), mode=AUTO)
         kit.reach(address, "running")
-        kit.wait(lambda at=address: kit.state(at).ready)
+        kit.wait(partial(ready, kit, address))
     second, third = kit.vm(2).private_ip, kit.vm(3).private_ip
     drive.value([("cp-1", False), ("cp-2", False), ("cp-3", False)], "members", second, admin, members)
     leader = int(drive.code("OK", "status", first, admin)["messages"][0]["member_status"]["leader"])

@@ -58,7 +58,7 @@ class Machines:
 
     def stop(self) -> None:
         """Close every port."""
-        self._run(self.world.stop)
+        self._loop.run(self.world.stop())
 
     # -- power ------------------------------------------------------------------------------------------------------
 

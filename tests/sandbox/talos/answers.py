@@ -4,11 +4,13 @@
 """What a node answers, method by method.
 
 As in Talos' internal/app/machined/internal/server/v1alpha1/v1alpha1_server.go and internal/app/resources/resources.go. Errors that
-Talos does not give a code have the code Unknown, as gRPC has it.
+Talos does not give a code have the code Unknown, as gRPC has it. What is not here (Reset, Reboot, streams such as COSI's List and
+Watch) is answered with Unimplemented.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import typing as t
 
@@ -17,7 +19,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from .apply import apply_configuration
-from .etcd import NOT_FOUND, Cluster, EtcdError
+from .etcd import NOT_FOUND, UNHEALTHY, Cluster, EtcdError
 from .state import STAGES
 
 if t.TYPE_CHECKING:
@@ -27,6 +29,7 @@ Granted = frozenset[str]
 Answer = t.Callable[["Node", t.Any, Granted], t.Awaitable[t.Any]]
 # COSI: the machine types of config.MachineType.
 MACHINE_TYPES = {"controlplane": 2, "worker": 3}
+RETRY_SECONDS = 0.05
 ETCD_VERSION = "3.6.4"
 
 
@@ -154,13 +157,19 @@ async def remove_member(node: Node, request: t.Any, granted: Granted) -> t.Any:
 
 
 async def leave(node: Node, request: t.Any, granted: Granted) -> t.Any:
-    """Remove the own member, stop etcd, wipe its data. Talos retries an unhealthy cluster for minutes; here for a moment."""
+    """Remove the own member, stop etcd, wipe its data. An unhealthy cluster is tried again (Talos: for 5 minutes)."""
     _control_plane(node, "etcd leave")
     state = node.state
     cluster = _cluster(node, "failed to create etcd client: ")
     failed = f"failed to leave cluster: failed to remove member {state.member}: "
-    if cluster.member(state.member):
-        _etcd(failed, lambda: node.world.etcd.remove(cluster, state.member))
+    deadline = node.world.loop.time() + node.world.ledger.delay("talos.leave", 2.0)
+    while cluster.member(state.member):
+        try:
+            node.world.etcd.remove(cluster, state.member)
+        except EtcdError as error:
+            if str(error) != UNHEALTHY or node.world.loop.time() >= deadline:
+                raise GRPCError(Status.UNKNOWN, f"{failed}{error}") from None
+            await asyncio.sleep(RETRY_SECONDS)
     state.etcd, state.member = "finished", 0
     node.say("service[etcd](Finished): service finished successfully")
     node.world.changed()

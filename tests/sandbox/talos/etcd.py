@@ -19,6 +19,7 @@ UNHEALTHY = "etcdserver: unhealthy cluster"
 TOO_MANY_LEARNERS = "etcdserver: too many learner members in cluster"
 NOT_FOUND = "etcdserver: member not found"
 NOT_ENOUGH_STARTED = "etcdserver: re-configuration failed due to not enough started members"
+TIMED_OUT = "etcdserver: request timed out"
 BAD_TRANSFEREE = "etcdserver: bad leader transferee"
 
 
@@ -166,8 +167,10 @@ class Etcd:
         if self.leader(cluster) != member_id:
             return ""
         heir = next(member for member in cluster.members if member.id != member_id)
-        if heir.learner or not self.alive(heir):
+        if heir.learner:
             raise EtcdError(BAD_TRANSFEREE)
+        if not self.alive(heir):
+            raise EtcdError(TIMED_OUT)
         cluster.leader, cluster.term = heir.id, cluster.term + 1
         return heir.name
 

@@ -159,6 +159,7 @@ class Listener:
         context.num_tickets = 0
         context.sslobject_class = _Alerting
         loop = asyncio.get_running_loop()
+        # Serving starts when the server is known here: a task that is cancelled meanwhile must not leave the port open.
         self._server = await loop.create_server(
             lambda: _Protocol(self, _Methods(self, frozenset())),
             self.address,
@@ -167,11 +168,13 @@ class Listener:
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             reuse_address=True,
             backlog=64,
+            start_serving=False,
         )
+        await self._server.start_serving()
 
     @property
     def is_open(self) -> bool:
-        return self._server is not None
+        return self._server is not None and self._server.is_serving()
 
     def close(self) -> None:
         """Stop listening and cut all connections, as a machine that goes down does."""

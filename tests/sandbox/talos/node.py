@@ -267,8 +267,8 @@ class Node:
         if not state.ready:
             await self.world.pause("kubelet.ready", 0.6)
             state.ready = True
-        if self.world.kubernetes:
-            self.world.kubernetes.kubelet_ready(config.cluster, state.kubelet, True)
+            if self.world.kubernetes:
+                self.world.kubernetes.kubelet_ready(config.cluster, state.kubelet, True)
         self.say("machine is running and ready")
         self.world.changed()
         await asyncio.Event().wait()

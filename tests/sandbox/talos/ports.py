@@ -30,6 +30,7 @@ class Ports:
     def __init__(self, address: str) -> None:
         self._address = address
         self._servers: dict[int, asyncio.AbstractServer] = {}
+        self._closings = 0
         self._writers: dict[int, set[asyncio.StreamWriter]] = {}
 
     @property
@@ -71,7 +72,14 @@ class Ports:
                 with self._tracked(port, writer):
                     await connected(reader, writer)
 
-            self._servers[port] = await asyncio.start_server(serve, self._address, port, reuse_address=True)
+            closings = self._closings
+            # Bound first and serving after it is known here: a cancelled task must not leave a port open that nobody closes.
+            server = await asyncio.start_server(serve, self._address, port, reuse_address=True, start_serving=False)
+            if closings != self._closings:
+                server.close()
+                return
+            self._servers[port] = server
+            await server.start_serving()
 
     @contextlib.contextmanager
     def _tracked(self, port: int, writer: asyncio.StreamWriter) -> t.Iterator[None]:
@@ -92,5 +100,6 @@ class Ports:
 
     def close(self) -> None:
         """Close all ports and cut their connections."""
+        self._closings += 1
         for port in list(self._servers):
             self._shut(port)

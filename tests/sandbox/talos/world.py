@@ -165,8 +165,7 @@ class World:
 
     async def restore(self, saved: Snapshot) -> None:
         """Put a world back: ports are closed and opened again to match, and every machine goes on from its phase."""
-        self.stop()
-        await asyncio.sleep(0)
+        await self.stop()
         self.etcd.restore(saved.etcd)
         self.nodes = {state.instance_id: Node(self, copy.deepcopy(state)) for state in saved.states}
         for node in self.nodes.values():
@@ -178,10 +177,11 @@ class World:
         self.changed()
         await t.cast("asyncio.Task[None]", self._refresh)
 
-    def stop(self) -> None:
-        """Close everything."""
+    async def stop(self) -> None:
+        """Close everything, once ports that are being opened are open."""
         if self._refresh:
-            self._refresh.cancel()
-            self._refresh = None
+            self._dirty = False
+            await self._refresh
         for node in self.nodes.values():
             node.down()
+        await asyncio.gather(*(node.task for node in self.nodes.values() if node.task), return_exceptions=True)

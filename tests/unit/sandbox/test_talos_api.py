@@ -15,6 +15,7 @@ import ssl
 import threading
 import time
 import typing as t
+from functools import partial
 
 import pytest
 import yaml
@@ -164,7 +165,7 @@ def test_old_maintenance_answers_little(kit: Kit) -> None:
     """1.12 internal/app/maintenance/server.go."""
     address = kit.boot(1)
     for method in ("Version", "Hostname", "ServiceList", "EtcdMemberList", "Bootstrap"):
-        assert refused(lambda m=method: kit.call(address, m, insecure())) == ("UNIMPLEMENTED", "API is not implemented in maintenance mode")
+        assert refused(partial(kit.call, address, method, insecure())) == ("UNIMPLEMENTED", "API is not implemented in maintenance mode")
     assert kit.status(address, insecure()).stage == 3
     assert refused(lambda: kit.resource(address, insecure(), CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
     assert "runtime.MaintenanceServiceController" in kit.machines.console(kit.vm(1).instance_id)
@@ -177,7 +178,7 @@ def test_old_maintenance_apply(kit: Kit) -> None:
     good = machine_config(cluster_secrets(), "controlplane")
     for mode, word in (("NO_REBOOT", "no-reboot"), ("STAGED", "staged")):
         text = f"apply configuration --mode='{word}' is not supported in maintenance mode"
-        assert refused(lambda m=mode: kit.apply(address, insecure(), good, m)) == ("UNIMPLEMENTED", text)
+        assert refused(partial(kit.apply, address, insecure(), good, mode)) == ("UNIMPLEMENTED", text)
     status, text = refused(lambda: kit.apply(address, insecure(), "machine: [1]"))
     assert (status, text.startswith("failed to parse config: ")) == ("UNKNOWN", True)
     status, text = refused(lambda: kit.apply(address, insecure(), edit(good, type="boss")))
@@ -358,7 +359,7 @@ def test_workers_have_no_etcd(kit: Kit) -> None:
         "Bootstrap": "bootstrap",
     }
     for method, name in names.items():
-        assert refused(lambda m=method: kit.call(worker, m, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
+        assert refused(partial(kit.call, worker, method, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
 
 
 # -- ledger and faults ----------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ Sources: Talos v1.13.9 internal/pkg/etcd/etcd.go and machined/pkg/system/service
 
 from __future__ import annotations
 
+import threading
 import typing as t
+from functools import partial
 
 import pytest
 from grpclib.exceptions import GRPCError
@@ -212,7 +214,7 @@ def test_without_quorum_nothing_works(kit: Kit) -> None:
     off(kit, 2)
     off(kit, 3)
     for fields in ({}, {"query_local": True}):
-        assert refused(lambda f=fields: kit.members(first, admin, **f)) == ("UNKNOWN", "etcdserver: no leader")
+        assert refused(partial(kit.members, first, admin, **fields)) == ("UNKNOWN", "etcdserver: no leader")
     assert refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=dead))[1].endswith("etcdserver: no leader")
     status = kit.call(first, "EtcdStatus", admin).messages[0].member_status
     assert (status.leader, list(status.errors)) == (0, ["etcdserver: no leader"])
@@ -229,3 +231,29 @@ def test_alarms(kit: Kit) -> None:
     kit.machines.set_alarm("cp-1", 1)
     alarms = kit.call(address, "EtcdAlarmList", admin).messages[0].member_alarms
     assert [(one.member_id, one.alarm) for one in alarms] == [(kit.state(address).member, 1)]
+
+
+def test_leaving_waits_for_a_healthy_cluster(kit: Kit) -> None:
+    """etcd.go LeaveCluster: ErrUnhealthy is tried again for minutes; the call ends well once the sick member is back."""
+    secrets = kit.cluster(3)
+    admin, second = secure(secrets), kit.vm(2).private_ip
+    kit.ledger.delays["talos.leave"] = 10.0
+    off(kit, 3)
+    leaving = threading.Thread(target=kit.call, args=(second, "EtcdLeaveCluster", admin))
+    leaving.start()
+    kit.wait(lambda: kit.machines._node(second).service.busy)
+    assert kit.state(second).etcd == "running"
+    kit.machines.power_on(kit.vm(3))
+    leaving.join(10)
+    assert kit.state(second).etcd == "finished"
+
+
+def test_leadership_does_not_go_to_a_dead_member(kit: Kit) -> None:
+    """etcd MoveLeader to a member that does not answer: `etcdserver: request timed out`."""
+    secrets = kit.cluster(3)
+    admin = secure(secrets)
+    by_id = sorted((kit.state(kit.vm(number).private_ip).member, number) for number in (1, 2, 3))
+    t.cast(t.Any, kit.machines.world.etcd.of(by_id[0][0])).leader = by_id[-1][0]
+    off(kit, by_id[0][1])
+    status, text = refused(lambda: kit.call(kit.vm(by_id[-1][1]).private_ip, "EtcdForfeitLeadership", admin))
+    assert (status, text) == ("UNKNOWN", "failed to forfeit leadership: etcdserver: request timed out")
