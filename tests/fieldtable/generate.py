@@ -55,6 +55,9 @@ TYPES = {
     "x509{key}": "x509:key",
 }
 
+# Texts that are more than texts to some releases.
+SPECIAL_TYPES = {"v1alpha1.machine.install.diskSelector.type": "disktype"}
+
 # Kinds that control planes alone may carry (Talos refuses them on workers).
 CONTROL_PLANE_ONLY = frozenset(
     [
@@ -143,7 +146,8 @@ def line(row: t.Mapping[str, str]) -> str:
     path = f"{row['document']}.{row['path']}"
     flags = ("" if row["omitempty"] else "P") + ("S" if SECRET.match(path) else "") + FORMERLY_PRINTED.get(path, "") + ("M" if path in PLAIN_MAPS else "")
     deciding = DECIDING.get((row["path"], row["type"]), "")
-    return " ".join([row["path"], row_type(row["type"]), MERGE[row["merge"]], str(minor(row["since"])), (flags or "-") + (f":{deciding}" if deciding else "")])
+    kind = SPECIAL_TYPES.get(path) or row_type(row["type"])
+    return " ".join([row["path"], kind, MERGE[row["merge"]], str(minor(row["since"])), (flags or "-") + (f":{deciding}" if deciding else "")])
 
 
 def kind_flags(kind: str, paths: t.Collection[str]) -> str:

@@ -228,7 +228,7 @@ machine.install.diskSelector.serial string nonzero 5 -
 machine.install.diskSelector.modalias string nonzero 5 -
 machine.install.diskSelector.uuid string nonzero 5 -
 machine.install.diskSelector.wwid string nonzero 5 -
-machine.install.diskSelector.type string nonzero 5 -
+machine.install.diskSelector.type disktype nonzero 5 -
 machine.install.diskSelector.busPath string nonzero 5 -
 machine.install.extraKernelArgs list append 5 -
 machine.install.extraKernelArgs[] string - 5 P

@@ -44,7 +44,7 @@ class Decoder:
             self.problem(node, path, f"must be a single value, not a {_shape(node)}")
             return None
         try:
-            return scalars.parse(node, field.kind)
+            return scalars.parse(node, field.kind, self.minor)
         except ConfigError as error:
             self.problem(node, path, str(error))
             return None

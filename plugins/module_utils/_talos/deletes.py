@@ -202,7 +202,7 @@ def _reads(value: t.Any, field: Field, minor: int) -> str | None:
         return value
     if field.pointer:
         return None
-    if field.kind in ("string", "cel"):
+    if field.kind in ("string", "cel", "disktype"):
         return str(value or "")
     if field.kind in INVALID and minor >= 12:
         return str(scalars.format_(value, field.kind)) if value else INVALID[field.kind]

@@ -18,6 +18,9 @@ from .documents import Config
 from .scalars import OLD_BOOLS, Plain, Timestamp
 from .table import Field
 
+ARGUMENTS_SINCE = 13
+DECIDING_SINCE = 12
+
 
 class Argument(str):
     """A text that Talos prints without the quotes which YAML 1.1's words (yes, off, 1:30) otherwise get."""
@@ -40,7 +43,7 @@ def tree(value: t.Any, field: Field, minor: int) -> t.Any:
         return {key: tree(value[key], item, minor) for key in sorted(value, key=natural)}
     if field.kind == "unstructured":
         return untyped_tree(value)
-    if field.kind == "arg":
+    if field.kind == "arg" and minor >= ARGUMENTS_SINCE:
         return [Argument(item) for item in value] if isinstance(value, list) else Argument(value) if value else None
     if field.kind.startswith("x509"):
         return dict(value)
@@ -51,21 +54,25 @@ def _struct_tree(value: dict[str, t.Any], field: Field, minor: int) -> dict[str,
     result: dict[str, t.Any] = {}
     for name, child in field.fields.items():
         entry = value.get(name)
-        if not is_blank(entry, child):
+        if not is_blank(entry, child, minor):
             result[name] = tree(entry, child, minor)
         elif child.printed_until >= minor:
             result[name] = blank(child, minor)
     return result
 
 
-def is_blank(value: t.Any, field: Field) -> bool:
+def is_blank(value: t.Any, field: Field, minor: int) -> bool:
     """Whether Go's encoder sees a zero value: absent, or by value and empty."""
     if value is None:
         return True
     if field.pointer:
         return False
     if field.kind == "struct":
-        return all(is_blank(entry, field.fields[name]) for name, entry in value.items() if not field.deciding or name in field.deciding)
+        return all(
+            is_blank(entry, field.fields[name], minor)
+            for name, entry in value.items()
+            if minor < DECIDING_SINCE or not field.deciding or name in field.deciding
+        )
     if field.kind.startswith("enum:"):
         return not value or value == scalars.zero_word(field.kind)
     return not value

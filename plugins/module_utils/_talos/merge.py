@@ -111,16 +111,19 @@ def _url(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> 
 
 
 def _slots(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
-    """A size has a slot for bytes and one for percent; each side keeps its own. 1.8 could not merge them at all."""
-    if left and right and merger.minor <= 8:
-        raise ConfigError(f"{path}: merge not possible when both sides set it; delete the old one first ($patch: delete)")
-    return {**(left or {}), **right}
+    """A size has a slot for bytes and, from 1.12 on, one for percent; each side keeps its own."""
+    if merger.minor <= 11:
+        return _always(left, right, field, merger, path)
+    return {**(left or {}), **(right or {})} or None
 
 
 def _always(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
-    if left and right and merger.minor <= 8 and field.kind == "bytesize":
-        raise ConfigError(f"{path}: merge not possible when both sides set it; delete the old one first ($patch: delete)")
-    return right
+    """Overwritten even by an absent value. 1.8 could not merge these at all."""
+    if merger.minor > 8:
+        return right
+    if right:
+        raise ConfigError(f"{path}: merge not possible, Talos 1.8 cannot change it in a document that exists; delete the document first ($patch: delete)")
+    return left
 
 
 def _error(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:

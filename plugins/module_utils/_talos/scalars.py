@@ -127,7 +127,7 @@ INT_RANGES = {
 }
 
 
-def parse_bool(node: Scalar, kind: str) -> bool:
+def parse_bool(node: Scalar, kind: str, minor: int) -> bool:
     """true/false unquoted, or YAML 1.1's yes/no words in any form."""
     value = resolve(node)
     if isinstance(value, str):
@@ -137,11 +137,11 @@ def parse_bool(node: Scalar, kind: str) -> bool:
     raise ConfigError("must be true or false (unquoted)")
 
 
-def parse_int(node: Scalar, kind: str) -> int:
-    """An unquoted whole number in the type's range."""
+def parse_int(node: Scalar, kind: str, minor: int) -> int:
+    """An unquoted whole number in the type's range (up to 1.12 a fraction was cut off)."""
     value = resolve(node)
     low, high = INT_RANGES[kind]
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and abs(value) < 2**63 and (value.is_integer() or minor <= 12):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("must be a whole number (unquoted)")
@@ -154,10 +154,10 @@ UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10*
 DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
-def parse_duration(node: Scalar, kind: str) -> int:
+def parse_duration(node: Scalar, kind: str, minor: int) -> int:
     """A Go duration ("1h30m") in nanoseconds."""
     text = node.text
-    if not isinstance(resolve(node), str) and text not in ("0", "+0", "-0"):
+    if not isinstance(resolve(node), str) and (minor <= 12 or text not in ("0", "+0", "-0")):
         raise ConfigError('must be a duration such as "10m" or "1h30m"')
     sign = -1 if text.startswith("-") else 1
     body = text[1:] if text[:1] in ("+", "-") else text
@@ -220,24 +220,24 @@ def parse_bytes_number(text: str) -> int:
     return int(number * factor)
 
 
-def parse_bytesize(node: Scalar, kind: str) -> str:
-    """A size, kept as written."""
+def parse_bytesize(node: Scalar, kind: str, minor: int) -> str:
+    """A size, kept as written; it may be negative from 1.13 on."""
     if node.text:
-        parse_bytes_number(node.text.removeprefix("-"))
+        parse_bytes_number(node.text.removeprefix("-") if minor >= 13 else node.text)
     return node.text
 
 
-def parse_size(node: Scalar, kind: str) -> dict[str, str]:
-    """A size or percentage, in the slot it fills: {"bytes": text} or {"percent": text}."""
-    if "%" not in node.text:
-        return {"bytes": parse_bytesize(node, kind)} if node.text else {}
-    digits = node.text.removesuffix("%").removeprefix("-")
+def parse_size(node: Scalar, kind: str, minor: int) -> dict[str, str]:
+    """A size or (from 1.12 on) a percentage, in the slot it fills: {"bytes": text} or {"percent": text}."""
+    if "%" not in node.text or minor <= 11:
+        return {"bytes": parse_bytesize(node, kind, minor)} if node.text else {}
+    digits = node.text.removesuffix("%").removeprefix("-" if minor >= 13 else "")
     if not digits.isdecimal() or len(digits) > 6 or int(digits) > 100:
         raise ConfigError('must be a size such as "10GB" or a percentage up to "100%"')
     return {"percent": node.text}
 
 
-def parse_disksize(node: Scalar, kind: str) -> int:
+def parse_disksize(node: Scalar, kind: str, minor: int) -> int:
     """Bytes of a partition."""
     return parse_bytes_number(node.text)
 
@@ -257,7 +257,7 @@ def format_disksize(value: int) -> str | int:
 SIZE_CONDITION = re.compile(r"(>=|<=|>|<|==)?\s*(.*)")
 
 
-def parse_sizecondition(node: Scalar, kind: str) -> str:
+def parse_sizecondition(node: Scalar, kind: str, minor: int) -> str:
     """A disk size condition (">= 1TB"), kept as written."""
     text = node.text.strip()
     match = SIZE_CONDITION.fullmatch(text)
@@ -277,7 +277,7 @@ def _address(text: str) -> str:
     return (f"::ffff:{mapped}" if mapped else str(address)) + (f"%{zone}" if zone else "")
 
 
-def parse_addr(node: Scalar, kind: str) -> str:
+def parse_addr(node: Scalar, kind: str, minor: int) -> str:
     """An IP address in canonical form."""
     if not node.text:
         return ""
@@ -287,7 +287,7 @@ def parse_addr(node: Scalar, kind: str) -> str:
         raise ConfigError("must be an IP address") from None
 
 
-def parse_prefix(node: Scalar, kind: str) -> str:
+def parse_prefix(node: Scalar, kind: str, minor: int) -> str:
     """An address with prefix length in canonical form (host bits kept)."""
     if not node.text:
         return ""
@@ -302,7 +302,7 @@ def parse_prefix(node: Scalar, kind: str) -> str:
     return f"{canonical}/{bits}"
 
 
-def parse_addrport(node: Scalar, kind: str) -> str:
+def parse_addrport(node: Scalar, kind: str, minor: int) -> str:
     """An address with a port in canonical form."""
     if not node.text:
         return ""
@@ -317,7 +317,7 @@ def parse_addrport(node: Scalar, kind: str) -> str:
     return f"[{canonical}]:{int(port)}" if six else f"{canonical}:{int(port)}"
 
 
-def parse_hwaddr(node: Scalar, kind: str) -> str:
+def parse_hwaddr(node: Scalar, kind: str, minor: int) -> str:
     """A hardware address (or any bytes written that way), lower case with colons."""
     digits = node.text.lower().replace(":", "")
     if len(digits) % 2 or not all(digit in "0123456789abcdef" for digit in digits):
@@ -325,7 +325,7 @@ def parse_hwaddr(node: Scalar, kind: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
-def parse_portrange(node: Scalar, kind: str) -> str:
+def parse_portrange(node: Scalar, kind: str, minor: int) -> str:
     """A port or a range of ports: "80" or "80-90"."""
     value = resolve(node)
     ports = [str(value)] if isinstance(value, int) and not isinstance(value, bool) else node.text.split("-")
@@ -335,7 +335,7 @@ def parse_portrange(node: Scalar, kind: str) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def parse_url(node: Scalar, kind: str) -> str:
+def parse_url(node: Scalar, kind: str, minor: int) -> str:
     """A URL as Go prints it after reading it."""
     return urls.canonical(node.text)
 
@@ -343,12 +343,12 @@ def parse_url(node: Scalar, kind: str) -> str:
 # ---- texts ------------------------------------------------------------------------------------------------------------------------
 
 
-def parse_string(node: Scalar, kind: str) -> str:
+def parse_string(node: Scalar, kind: str, minor: int) -> str:
     """Any scalar, its source text kept."""
     return node.text
 
 
-def parse_base64(node: Scalar, kind: str) -> str:
+def parse_base64(node: Scalar, kind: str, minor: int) -> str:
     """Standard base64 (line breaks ignored) in canonical form; as a key the redaction mark is kept."""
     bare = node.text.replace("\r", "").replace("\n", "")
     if bare == REDACTED and kind == "key":
@@ -373,7 +373,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "DNSProtocol": ("Do53", "DoT", "DoH"),
     "EncryptionProviderType": ("none", "luks2"),
     "FailOverMAC": ("none", "active", "follow"),
-    "FilesystemType": ("none", "xfs", "vfat", "ext4", "iso9660", "swapi", "virtiofs"),
+    "FilesystemType": ("none", "xfs", "vfat", "ext4", "iso9660", "swap", "swapi", "virtiofs"),
     "LACPRate": ("slow", "fast"),
     "LVMLogicalVolumeType": ("linear", "raid0", "raid1"),
     "MDLevel": ("raid1", "raid0", "raid4", "raid5", "raid6", "raid10"),
@@ -388,9 +388,24 @@ ENUMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def parse_enum(node: Scalar, kind: str) -> str:
+# Words that came or went with a release. (Swap was misspelt in 1.13.)
+ENUM_SINCE = {("FilesystemType", "virtiofs"): 13, ("FilesystemType", "swapi"): 13, ("VolumeType", "external"): 13}
+ENUM_UNTIL = {("FilesystemType", "swap"): 12}
+
+DISK_TYPES = ("", "nvme", "sd", "hdd", "ssd")
+
+
+def parse_disktype(node: Scalar, kind: str, minor: int) -> str:
+    """A disk type; up to 1.8 checked while loading, later only by validation."""
+    if minor <= 8 and node.text not in DISK_TYPES:
+        raise ConfigError(f"must be one of {', '.join(DISK_TYPES[1:])}")
+    return node.text
+
+
+def parse_enum(node: Scalar, kind: str, minor: int) -> str:
     """A word of an enumeration, in its own spelling."""
-    words = ENUMS[kind.removeprefix("enum:")]
+    name = kind.removeprefix("enum:")
+    words = [word for word in ENUMS[name] if ENUM_SINCE.get((name, word), 0) <= minor <= ENUM_UNTIL.get((name, word), minor)]
     for word in words:
         if word and node.text.lower() == word.lower():
             return word
@@ -400,10 +415,10 @@ def parse_enum(node: Scalar, kind: str) -> str:
     raise ConfigError(f"must be one of {listed.removeprefix(', ')}")
 
 
-PARSERS: dict[str, t.Callable[[Scalar, str], t.Any]] = {
+PARSERS: dict[str, t.Callable[[Scalar, str, int], t.Any]] = {
     "string": parse_string,
     "cel": parse_string,
-    "type": parse_string,
+    "disktype": parse_disktype,
     "bool": parse_bool,
     "duration": parse_duration,
     "bytesize": parse_bytesize,
@@ -422,9 +437,9 @@ PARSERS: dict[str, t.Callable[[Scalar, str], t.Any]] = {
 }
 
 
-def parse(node: Scalar, kind: str) -> t.Any:
-    """A scalar of a table type. Raises ConfigError with what it must be (not what it is: it may be a secret)."""
-    return PARSERS.get(kind, parse_enum)(node, kind)
+def parse(node: Scalar, kind: str, minor: int) -> t.Any:
+    """A scalar of a table type, for Talos 1.<minor>. Raises ConfigError with what it must be (not what it is: it may be a secret)."""
+    return PARSERS.get(kind, parse_enum)(node, kind, minor)
 
 
 def format_(value: t.Any, kind: str) -> t.Any:

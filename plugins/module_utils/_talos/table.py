@@ -103,7 +103,9 @@ def _mark_clearing(field: Field) -> bool:
         _mark_clearing(field.item)
     field.clearing = below
     field.clears = (
-        field.merge == "always" or (field.merge == "nonzero" and field.kind in NETWORK) or (field.kind == "struct" and not field.pointer and bool(below))
+        field.merge in ("always", "slots")
+        or (field.merge == "nonzero" and field.kind in NETWORK)
+        or (field.kind == "struct" and not field.pointer and bool(below))
     )
     return field.clears
 
