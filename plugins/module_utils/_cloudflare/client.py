@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """The official SDK's client, and one function per API call. Errors come out as CloudflareError, saying what to do."""
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """Whose record is it: the mark in a record's comment.
 
 The mark is `k8s_cluster.manager cluster=<cluster> node=<node>`. Cloudflare's free plan allows 100 characters in a comment, so a name

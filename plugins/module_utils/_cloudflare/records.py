@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """DNS records of nodes: which are ours, what has to change, and the one place where it is changed.
 
 Ours is a record with this node's mark, or one with exactly the wanted name, type and address. Everything else belongs to

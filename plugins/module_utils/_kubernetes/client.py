@@ -13,7 +13,7 @@ import json
 import os
 import time
 import typing as t
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
 from ansible.module_utils.basic import missing_required_lib
 
@@ -51,28 +51,36 @@ class Unreachable(KubernetesError):
 
 
 class Api:
-    """The API groups in use, over one connection pool."""
+    """The kubernetes library's own transport to one API server.
 
-    def __init__(self, client: t.Any, access: Access) -> None:
-        from kubernetes import client as kubernetes
+    Its generated classes are left out: importing three of them takes 0.9 s, more than the calls that a module makes.
+    """
 
-        self.models: t.Any = kubernetes
-        self.core: t.Any = kubernetes.CoreV1Api(client)
-        self.policy: t.Any = kubernetes.PolicyV1Api(client)
-        self.storage: t.Any = kubernetes.StorageV1Api(client)
+    def __init__(self, transport: t.Any, access: Access) -> None:
         self.access = access
+        self._transport = transport
+
+    def send(self, method: str, path: str, query: t.Mapping[str, t.Any] | None = None, body: dict[str, t.Any] | None = None) -> t.Any:
+        """One request; the library's response, whatever its status, or one of its exceptions."""
+        content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": "k8s_cluster.manager"}
+        if self.access.token:
+            headers["Authorization"] = f"Bearer {self.access.token}"
+        url = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        return self._transport.request(method, url, headers=headers, body=body, _request_timeout=TIMEOUT)
 
 
 @contextlib.contextmanager
 def connect(access: Access, connections: int = 10) -> t.Iterator[Api]:
     """An Api for access; no file is written. connections bounds the pool, for calls from threads."""
     try:
-        # Here and not above: the import takes 0.2 s (over a second in older releases), which a run without Kubernetes need not pay.
-        from kubernetes import client as kubernetes
+        # Here and not above: the import takes 0.3 s, which a run without Kubernetes need not pay.
+        from kubernetes.client.configuration import Configuration
+        from kubernetes.client.rest import RESTClientObject
     except ImportError as error:
         raise ManagerError(missing_required_lib("kubernetes")) from error
     with contextlib.ExitStack() as files:
-        configuration = kubernetes.Configuration()
+        configuration = Configuration()
         configuration.host = access.server
         configuration.retries = False  # urllib3's own retries would multiply with ours
         configuration.connection_pool_maxsize = connections
@@ -81,12 +89,11 @@ def connect(access: Access, connections: int = 10) -> t.Iterator[Api]:
         if access.certificate:
             configuration.cert_file = files.enter_context(memory_file("certificate", access.certificate))
             configuration.key_file = files.enter_context(memory_file("key", access.key))
-        if access.token:
-            configuration.api_key = {"authorization": f"Bearer {access.token}", "BearerToken": f"Bearer {access.token}"}
         if access.proxy_url:
             configuration.proxy = access.proxy_url
-        client = files.enter_context(kubernetes.ApiClient(configuration))
-        yield Api(client, access)
+        transport = RESTClientObject(configuration)
+        files.callback(transport.pool_manager.clear)
+        yield Api(transport, access)
 
 
 @contextlib.contextmanager
@@ -103,35 +110,38 @@ def memory_file(name: str, text: str) -> t.Iterator[str]:
         os.close(descriptor)
 
 
-def call(what: str, function: t.Callable[..., t.Any], *args: t.Any, attempts: int = ATTEMPTS, **kwargs: t.Any) -> dict[str, t.Any]:
-    """Call a method of the client and return the JSON it answers; retry what is transient, attempts times in all.
-
-    what completes "Cannot ..." in messages. The client's models are bypassed: they cost more than the network on long lists.
-    """
+def call(
+    api: Api,
+    what: str,
+    method: str,
+    path: str,
+    *,
+    query: t.Mapping[str, t.Any] | None = None,
+    body: dict[str, t.Any] | None = None,
+    attempts: int = ATTEMPTS,
+) -> dict[str, t.Any]:
+    """Make a call and return the JSON it answers; retry what is transient, attempts times in all. what completes "Cannot ..."."""
     delay = FIRST_DELAY
     while True:
         attempts -= 1
         try:
-            response = function(*args, _preload_content=False, _request_timeout=TIMEOUT, **kwargs)
-            return t.cast("dict[str, t.Any]", json.loads(response.data))
-        except Exception as error:
-            failure = explain(what, error)
-            if failure is None:
+            return _once(api, what, method, path, query, body)
+        except KubernetesError as error:
+            if attempts <= 0 or not error.transient:
                 raise
-            if attempts <= 0 or not failure.transient:
-                raise failure from error
-        sleep(min(max(delay, failure.retry_after or 0), LONGEST_DELAY))
+            pause = max(delay, error.retry_after or 0)
+        sleep(min(pause, LONGEST_DELAY))
         delay *= 2
 
 
-def items(what: str, function: t.Callable[..., t.Any], attempts: int = ATTEMPTS, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+def items(api: Api, what: str, path: str, attempts: int = ATTEMPTS, **query: str) -> list[dict[str, t.Any]]:
     """All pages of a list call, each tried attempts times. A page token that expired (410) starts the list again."""
     found: list[dict[str, t.Any]] = []
     token, restarts = "", 0
     while True:
-        page: dict[str, t.Any] = {"limit": PAGE, **({"_continue": token} if token else {})}
+        page = {"limit": PAGE, **query, **({"continue": token} if token else {})}
         try:
-            answer = call(what, function, attempts=attempts, **page, **kwargs)
+            answer = call(api, what, "GET", path, query=page, attempts=attempts)
         except KubernetesError as error:
             if error.status != 410 or restarts == 3:
                 raise
@@ -143,35 +153,38 @@ def items(what: str, function: t.Callable[..., t.Any], attempts: int = ATTEMPTS,
             return found
 
 
-def explain(what: str, error: Exception) -> KubernetesError | None:
-    """Our error for one of the client library's, None when it is none of those."""
+def _once(api: Api, what: str, method: str, path: str, query: t.Mapping[str, t.Any] | None, body: dict[str, t.Any] | None) -> dict[str, t.Any]:
     import urllib3
     from kubernetes.client.exceptions import ApiException
 
-    if isinstance(error, ApiException) and error.status:
-        return _explain_status(what, error)
-    if isinstance(error, ApiException):
-        return _explain_tls(what, str(error.reason))
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return Unreachable(f"Cannot {what}: the Kubernetes API server does not answer ({_short(error)}).")
-    if isinstance(error, json.JSONDecodeError):  # a proxy or another service answered
-        return KubernetesError(f"Cannot {what}: what answers is not a Kubernetes API server. Check the kubeconfig's server.")
-    return None
+    try:
+        response = api.send(method, path, query, body)
+        text = response.data or response.read()  # older releases have read it already
+    except ApiException as error:  # a refusal in older releases, broken TLS in all
+        raise _explain_status(what, error.status, error.headers, error.body) if error.status else _explain_tls(what, str(error.reason)) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise Unreachable(f"Cannot {what}: the Kubernetes API server does not answer ({_short(error)}).") from error
+    if not 200 <= response.status <= 299:
+        raise _explain_status(what, response.status, response.getheaders(), text)
+    try:
+        return t.cast("dict[str, t.Any]", json.loads(text))
+    except ValueError as error:  # a proxy or another service answered
+        raise KubernetesError(f"Cannot {what}: what answers is not a Kubernetes API server. Check the kubeconfig's server.") from error
 
 
-def _explain_status(what: str, error: t.Any) -> KubernetesError:
-    status = _status_object(error.body)
-    message = status.get("message") or error.reason or ""
+def _explain_status(what: str, code: int, headers: t.Any, body: t.Any) -> KubernetesError:
+    status = _status_object(body)
+    message = status.get("message") or "no reason given"
     cures = {
         401: " The kubeconfig's credentials are not accepted: expired, or of another cluster.",
         403: " The kubeconfig's user lacks this permission.",
     }
     details = status.get("details") or {}
     return KubernetesError(
-        f"Cannot {what}: HTTP {error.status}: {message}.{cures.get(error.status, '')}".replace("..", "."),
-        status=error.status,
+        f"Cannot {what}: HTTP {code}: {message}.{cures.get(code, '')}".replace("..", "."),
+        status=code,
         causes=list(details.get("causes") or []),
-        retry_after=_seconds((error.headers or {}).get("Retry-After"), details.get("retryAfterSeconds")),
+        retry_after=_seconds((headers or {}).get("Retry-After"), details.get("retryAfterSeconds")),
     )
 
 
@@ -201,8 +214,3 @@ def _seconds(*candidates: t.Any) -> float | None:
 def _short(error: object) -> str:
     """The last, telling part of a wrapped error, in one line."""
     return " ".join(str(error).split())[-160:]
-
-
-def host_of(access: Access) -> str:
-    """host:port of the API server, for messages."""
-    return urlsplit(access.server).netloc

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """Drain nodes: cordon all, evict their pods within a deadline, wait until their volumes are detached."""
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """Node objects: which one is which machine, and the states that k8s_node brings them to.
 
 A name alone proves nothing, since names are used again: a Node is the wanted machine when its providerID or its internal

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This module_util is PRIVATE to the collection and may change without notice.
+
 """What a drain does with each pod, decided from the pod alone, and which disruption budgets stand in its way."""
 
 from __future__ import annotations

@@ -89,9 +89,7 @@ def work(options: t.Mapping[str, t.Any]) -> Outcome:
         nodes=[{"name": name, "digest": config.digest, "warnings": config.warnings} for name, config in rendered.nodes.items()],
         failures={name: "; ".join(problems) for name, problems in rendered.errors.items()},
         values={"config_info": config_info(rendered.info)},
-        shown_diff=[
-            {"before_header": f"{name} (base)", "after_header": f"{name} (machine config)", **config.diff} for name, config in rendered.nodes.items()
-        ],
+        shown_diff=[{"before_header": f"{name} (base)", "after_header": f"{name} (machine config)", **config.diff} for name, config in rendered.nodes.items()],
     )
     outcome.warnings = list(dict.fromkeys(warning for config in rendered.nodes.values() for warning in config.warnings))
     if options.get("return_config"):

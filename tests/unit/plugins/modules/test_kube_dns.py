@@ -137,5 +137,7 @@ def test_all_wrong_options_of_cloudflare_record_are_named_together(run: t.Callab
 def test_missing_library_is_named(
     run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch, module: t.Any, library: str, options: dict[str, t.Any]
 ) -> None:
+    for loaded in [name for name in sys.modules if name.startswith(f"{library}.")]:
+        monkeypatch.setitem(sys.modules, loaded, None)
     monkeypatch.setitem(sys.modules, library, None)
     assert f"required Python library ({library})" in run(module, **options)["msg"]

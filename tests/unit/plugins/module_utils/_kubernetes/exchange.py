@@ -46,10 +46,12 @@ class Script:
         self.left = list(expected)
         self.ordered = ordered
         self.slept: list[float] = []
+        self.headers: list[dict[str, str]] = []
 
     def request(self, _pool: t.Any, method: str, url: str, **kwargs: t.Any) -> urllib3.HTTPResponse:
         """Stands in for urllib3.PoolManager.request."""
         parts = urlsplit(url)
+        self.headers.append(dict(kwargs["headers"]))
         body = json.loads(kwargs["body"]) if kwargs.get("body") else None
         # Older clients leave a GET's query to urllib3.
         query = {**dict(parse_qsl(parts.query)), **{key: str(value) for key, value in dict(kwargs.get("fields") or {}).items()}}

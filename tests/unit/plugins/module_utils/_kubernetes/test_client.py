@@ -19,7 +19,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes im
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.client import KubernetesError, Unreachable, connect
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import read
 
-from .exchange import Expect, failure, identity, kubeconfig, node, nodes, pki, scripted
+from .exchange import Expect, failure, identity, installed, kubeconfig, node, nodes, pki, scripted
 
 RESET = urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))
 
@@ -110,6 +110,14 @@ def test_refusals_are_not_tried_again_and_name_the_cure(monkeypatch: pytest.Monk
     refused = Expect("GET", "/api/v1/namespaces/kube-system", failure(status, "you shall not"), status)
     with scripted(monkeypatch, refused) as (api, _script), pytest.raises(KubernetesError, match=f"you shall not.*{cure}"):
         calls.cluster_id(api)
+
+
+def test_token_goes_into_the_header_and_patches_are_strategic(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = installed(monkeypatch, Expect("PATCH", "/api/v1/nodes/w1", {}, body={"spec": {"unschedulable": True}}))
+    with connect(read(kubeconfig(user={"token": "sesame"}))) as api:
+        calls.cordon(api, "w1")
+    assert script.headers[0]["Authorization"] == "Bearer sesame"
+    assert script.headers[0]["Content-Type"] == "application/strategic-merge-patch+json"
 
 
 def test_not_an_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
