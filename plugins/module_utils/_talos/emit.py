@@ -289,6 +289,48 @@ def text(value: t.Any, step: int = 4, flat_lists: bool = False) -> str:
     return "\n".join(printer.lines) + "\n"
 
 
+View = t.Callable[[t.Any, Field], t.Any]
+
+
+class ConfigPrinter:
+    """Prints configs as Talos does after a strategic merge. Parts that configs share (the same objects) are printed once.
+
+    view is applied to each part before it is printed (to redact it).
+    """
+
+    DEPTH = 2
+
+    def __init__(self, minor: int, view: View | None = None) -> None:
+        self.minor = minor
+        self.view = view
+        self.parts: dict[tuple[int, int], tuple[t.Any, str]] = {}
+
+    def config(self, value: Config) -> str:
+        """A config's text."""
+        return "---\n".join(self._remembered(document.value, document.kind.root, 0, self.DEPTH) for document in value.documents)
+
+    def _remembered(self, value: dict[str, t.Any], field: Field, column: int, depth: int) -> str:
+        known = self.parts.get((id(value), column))
+        if known is None or known[0] is not value:
+            known = self.parts[(id(value), column)] = (value, self._members(value, field, column, depth))
+        return known[1]
+
+    def _members(self, value: dict[str, t.Any], field: Field, column: int, depth: int) -> str:
+        printer = _Printer()
+        for name, child in field.fields.items():
+            entry = value.get(name)
+            start = f"{' ' * column}{name}:"
+            if is_blank(entry, child, self.minor):
+                if child.printed_until >= self.minor:
+                    printer.entry(start, blank(child, self.minor), column)
+            elif depth and child.kind == "struct":
+                below = self._remembered(entry, child, printer.below(column), depth - 1)
+                printer.lines.append(f"{start}\n{below[:-1]}" if below else f"{start} {{}}")
+            else:
+                printer.entry(start, tree(self.view(entry, child) if self.view else entry, child, self.minor), column)
+        return "\n".join(printer.lines) + "\n" if printer.lines else ""
+
+
 def config(value: Config, minor: int) -> str:
-    """A config as Talos prints it after a strategic merge."""
-    return "---\n".join(text(tree(document.value, document.kind.root, minor)) for document in value.documents)
+    """A config as Talos 1.<minor> prints it after a strategic merge."""
+    return ConfigPrinter(minor).config(value)

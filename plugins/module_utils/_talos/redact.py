@@ -19,7 +19,6 @@ import secrets
 import typing as t
 
 from . import emit
-from .documents import Config
 from .table import Field
 
 KEY = secrets.token_bytes(32)
@@ -77,10 +76,6 @@ def untyped(found: t.Any, secret: bool) -> t.Any:
     return scrub(found) if type(found) is str else found
 
 
-def config(whole: Config, minor: int) -> str:
-    """A config's text with its secrets replaced."""
-    texts = []
-    for document in whole.documents:
-        root = document.kind.root
-        texts.append(emit.text(emit.tree(value(document.value, root), root, minor)))
-    return "---\n".join(texts)
+def printer(minor: int) -> emit.ConfigPrinter:
+    """A printer of configs that replaces their secrets."""
+    return emit.ConfigPrinter(minor, value)

@@ -18,7 +18,7 @@ import hashlib
 import re
 import typing as t
 
-from . import place, redact, table, validate
+from . import emit, place, redact, table, validate
 from .documents import Config, from_nodes
 from .patching import Patched, apply_all, load_patches
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, documents
@@ -86,7 +86,8 @@ def render_nodes(config: str, patch: str | None, nodes: t.Sequence[NodeInput], r
     patched = _named("patch", lambda: apply_all(Patched(minor, text=config), common) if common else Patched(minor, config=base))
     whole = _named("patch", patched.config)
     _check_role(whole, role)
-    job = _Job(minor, mode, role == "controlplane", redact.config(base, minor), patched)
+    shown = redact.printer(minor)
+    job = _Job(minor, mode, role == "controlplane", shown.config(base), patched, emit.ConfigPrinter(minor), shown)
     rendered, errors = {}, {}
     for node in nodes:
         try:
@@ -107,6 +108,8 @@ class _Job:
     control_plane: bool
     before: str
     start: Patched
+    printer: emit.ConfigPrinter
+    shown: emit.ConfigPrinter
 
     def node(self, node: NodeInput) -> NodeConfig:
         """One node's config; raises ConfigError with all its problems, one a line."""
@@ -116,9 +119,9 @@ class _Job:
         problems, warnings = validate.validate(config, self.minor, self.mode)
         if problems:
             raise ConfigError("\n".join(problems))
-        text = Patched(self.minor, config=config).text()
+        text = self.printer.config(config)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return NodeConfig(text, digest, warnings, {"before": self.before, "after": redact.config(config, self.minor)})
+        return NodeConfig(text, digest, warnings, {"before": self.before, "after": self.shown.config(config)})
 
     def placed(self, config: Config, node: NodeInput) -> Config:
         """The config with the node's hostname, labels and taints."""
