@@ -171,6 +171,8 @@ class StrictEC2Response(EC2Response):
             "AssociatePublicIpAddress": launch.interface.get("AssociatePublicIpAddress", launch.subnet.map_public_ip_on_launch),
             "Description": launch.interface.get("Description", ""),
         }
+        if not launch.private_ip:
+            _offer_addresses(self.ec2_backend, launch.subnet, count)
         reservation: Reservation = self.ec2_backend.run_instances(
             parameters["ImageId"],
             count,
@@ -418,6 +420,20 @@ class StrictEC2Response(EC2Response):
         """
         if self._plain().get("DryRun"):
             raise DryRunClientError()
+
+
+def _offer_addresses(store: StrictEC2Backend, subnet: t.Any, count: int) -> None:
+    """Make moto take these addresses: the next free ones after the last one given, since reuse at once would hide mistakes.
+
+    moto's own iterator is cached per object: in a restored world it starts again, at addresses that AWS reserves.
+    """
+    taken = {interface.private_ip_address for interface in store.enis.values() if interface.subnet.id == subnet.id}
+    # The first four addresses and the last one are AWS' own.
+    usable = [str(address) for address in subnet.cidr][4:-1]
+    next_one = getattr(subnet, "next_address", 0)
+    free = [address for address in usable[next_one:] + usable[:next_one] if address not in taken][:count]
+    subnet.next_address = usable.index(free[-1]) + 1
+    subnet._unused_ips = set(free)
 
 
 def _nothing(_instance: StrictInstance) -> None:

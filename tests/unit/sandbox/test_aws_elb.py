@@ -9,9 +9,12 @@ NLB = https://docs.aws.amazon.com/elasticloadbalancing/latest/network
 
 from __future__ import annotations
 
+import socket
 import typing as t
 
 import pytest
+
+from tests.sandbox import nlb
 
 from .aws_lab import Answering, Lab, refused, until
 
@@ -181,6 +184,15 @@ def test_http_health_checks(lab: Lab) -> None:
         becomes(lab, tg, "unhealthy Target.FailedHealthChecks")
     with Answering(lab, address, 6443, "HTTP/1.1 200 OK"):
         becomes(lab, tg, "healthy")
+
+
+def test_a_health_check_that_gets_no_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """API_TargetHealth Target.Timeout: the health check requests timed out."""
+    monkeypatch.setattr(nlb, "CONNECT_TIMEOUT", 0.2)
+    tg, instance_id = used_group(lab, HealthCheckProtocol="HTTP"), lab.running()
+    with socket.create_server((lab.instance(instance_id)["PrivateIpAddress"], 6443)):
+        register(lab, tg, instance_id)
+        becomes(lab, tg, "unhealthy Target.Timeout")
 
 
 def test_health_check_port(lab: Lab) -> None:

@@ -296,6 +296,19 @@ def test_address_in_use(lab: Lab) -> None:
         lab.launch(PrivateIpAddress=address)
 
 
+def test_addresses_are_not_reused_at_once(lab: Lab) -> None:
+    """VPC guide, subnet sizing: the first four addresses are AWS' own; a restored world goes on where it was."""
+    first = lab.running(PrivateIpAddress=f"{lab.network}.10.5")
+    world = lab.part.snapshot()
+    for _ in range(2):
+        second = lab.running()
+        assert lab.instance(second)["PrivateIpAddress"] == f"{lab.network}.10.4"
+        lab.ec2.terminate_instances(InstanceIds=[first, second])
+        until(lambda: lab.state(first) == lab.state(second) == "terminated")  # noqa: B023
+        assert lab.instance(lab.running())["PrivateIpAddress"] == f"{lab.network}.10.5"
+        lab.part.restore(world)
+
+
 def test_full_subnet(lab: Lab) -> None:
     """API errors-overview InsufficientFreeAddressesInSubnet; VPC guide, subnet sizing: five addresses are reserved."""
     small = lab.ec2.create_subnet(VpcId=lab.vpc, CidrBlock=f"{lab.network}.40.0/28", AvailabilityZone="eu-central-1a")["Subnet"]["SubnetId"]
