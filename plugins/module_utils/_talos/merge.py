@@ -22,10 +22,11 @@ Rule = t.Callable[[t.Any, t.Any, Field, "Merger", str], t.Any]
 
 
 class Merger:
-    """Merges for one Talos release (minor)."""
+    """Merges for one Talos release (minor). notes tells what a user would not expect, by path."""
 
     def __init__(self, minor: int) -> None:
         self.minor = minor
+        self.notes: list[str] = []
 
     def struct(self, left: dict[str, t.Any], right: dict[str, t.Any], field: Field, path: str) -> dict[str, t.Any]:
         """Two structs of the same field."""
@@ -50,6 +51,8 @@ def _nonzero(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str)
     if field.kind in NETWORK and merger.minor <= 13:
         raise ConfigError(f"{path}: merge not possible, Talos 1.{merger.minor} cannot merge addresses; delete the document first ($patch: delete)")
     if left is not None and (right is None or is_zero(right, field)):
+        if right is not None and right != left and field.kind.startswith("enum:"):
+            merger.notes.append(f"{path}: the patch's {right} is ignored, because Talos takes it for unset; delete the old value first ($patch: delete)")
         return left
     return right
 
@@ -120,6 +123,8 @@ def _slots(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -
 def _always(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
     """Overwritten even by an absent value. 1.8 could not merge these at all."""
     if merger.minor > 8:
+        if left and not right:
+            merger.notes.append(f"{path}: cleared, because a patch of this document that does not repeat the value clears it in Talos")
         return right
     if right:
         raise ConfigError(f"{path}: merge not possible, Talos 1.8 cannot change it in a document that exists; delete the document first ($patch: delete)")

@@ -97,10 +97,14 @@ def _rank(step: Delete | Document, minor: int) -> int:
 
 
 class Patched:
-    """A config on its way through patches, decoded or as text, whichever the last patch left; the other is made when asked for."""
+    """A config on its way through patches, decoded or as text, whichever the last patch left; the other is made when asked for.
 
-    def __init__(self, minor: int, text: str | None = None, config: Config | None = None) -> None:
+    notes: what the patches did that a user would not expect.
+    """
+
+    def __init__(self, minor: int, text: str | None = None, config: Config | None = None, notes: tuple[str, ...] = ()) -> None:
         self.minor = minor
+        self.notes = notes
         self._text = text
         self._config = config
 
@@ -119,8 +123,9 @@ class Patched:
     def apply(self, patch: Patch) -> Patched:
         """The config with one more patch."""
         if isinstance(patch, JsonPatch):
-            return Patched(self.minor, text=_apply_json(self.text(), patch))
-        return Patched(self.minor, config=_apply_strategic(self.config(), patch, self.minor))
+            return Patched(self.minor, text=_apply_json(self.text(), patch), notes=self.notes)
+        config, notes = _apply_strategic(self.config(), patch, self.minor)
+        return Patched(self.minor, config=config, notes=(*self.notes, *notes))
 
 
 def apply_all(start: Patched, patches: t.Iterable[Patch]) -> Patched:
@@ -147,12 +152,12 @@ def _sorted(value: t.Any) -> t.Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
+def _apply_strategic(config: Config, patch: Strategic, minor: int) -> tuple[Config, list[str]]:
     _refuse_times(config)
     found = list(config.documents)
     known = {document.identity: index for index, document in enumerate(found)}
     gone: set[int] = set()
-    merger = Merger(minor)
+    merger, notes = Merger(minor), []
     for step in patch.steps:
         index = known.get(step.identity)
         if isinstance(step, Document):
@@ -160,6 +165,8 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
                 found.append(step)
             else:
                 value = merger.struct(found[index].value, step.value, step.kind.root, "")
+                notes += [f"{step.title}: {note}" for note in merger.notes]
+                merger.notes.clear()
                 found[index] = dataclasses.replace(found[index], value=value, timed=found[index].timed or step.timed)
         elif index is not None:
             _delete(found, index, step, gone, known, minor)
@@ -167,7 +174,7 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> Config:
             raise ConfigError(f"{step.title}: the config has no such document")
     result = [document for index, document in enumerate(found) if index not in gone]
     check([dataclasses.replace(document, line=0) for document in result])
-    return Config(legacy_first(result))
+    return Config(legacy_first(result)), notes
 
 
 def _refuse_times(config: Config) -> None:

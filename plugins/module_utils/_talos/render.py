@@ -118,10 +118,10 @@ class _Job:
         config = self.placed(_named("node patch", patched.config), node)
         problems, warnings = validate.validate(config, self.minor, self.mode)
         if problems:
-            raise ConfigError("\n".join(problems))
+            raise ConfigError("\n".join([*problems, *(f"note: {note}" for note in patched.notes)]))
         text = self.printer.config(config)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return NodeConfig(text, digest, warnings, {"before": self.before, "after": self.shown.config(config)})
+        return NodeConfig(text, digest, [*patched.notes, *warnings], {"before": self.before, "after": self.shown.config(config)})
 
     def placed(self, config: Config, node: NodeInput) -> Config:
         """The config with the node's hostname, labels and taints."""

@@ -373,11 +373,11 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "DNSProtocol": ("Do53", "DoT", "DoH"),
     "EncryptionProviderType": ("none", "luks2"),
     "FailOverMAC": ("none", "active", "follow"),
-    "FilesystemType": ("none", "xfs", "vfat", "ext4", "iso9660", "swap", "swapi", "virtiofs"),
+    "FilesystemType": ("none", "xfs", "vfat", "ext4", "iso9660", "swap", "swapi", "virtiofs", "btrfs"),
     "LACPRate": ("slow", "fast"),
-    "LVMLogicalVolumeType": ("linear", "raid0", "raid1"),
-    "MDLevel": ("raid1", "raid0", "raid4", "raid5", "raid6", "raid10"),
-    "MDMetadata": ("1.0", "1.1", "1.2"),
+    "LVMLogicalVolumeType": ("linear", "raid1", "raid0", "raid10"),
+    "MDLevel": ("raid1",),
+    "MDMetadata": ("1.0", "1.2"),
     "PrimaryReselect": ("always", "better", "failure"),
     "Protocol": ("", "icmp", "tcp", "udp", "icmpv6"),
     "RoutingRuleAction": ("unspec", "unicast", "blackhole", "unreachable", "prohibit"),
@@ -389,7 +389,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
 
 
 # Words that came or went with a release. (Swap was misspelt in 1.13.)
-ENUM_SINCE = {("FilesystemType", "virtiofs"): 13, ("FilesystemType", "swapi"): 13, ("VolumeType", "external"): 13}
+ENUM_SINCE = {("FilesystemType", "virtiofs"): 13, ("FilesystemType", "btrfs"): 14, ("FilesystemType", "swapi"): 13, ("VolumeType", "external"): 13}
 ENUM_UNTIL = {("FilesystemType", "swap"): 12}
 
 DISK_TYPES = ("", "nvme", "sd", "hdd", "ssd")

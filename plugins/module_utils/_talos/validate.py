@@ -152,6 +152,16 @@ PROTECTED_KUBELET = frozenset(
 )
 
 
+# Sections that 1.14 warns of.
+DEPRECATED = {"files": "use dedicated configuration documents", "baseRuntimeSpecOverrides": "use a CRIBaseRuntimeSpecConfig document"}
+
+
+def _deprecated(subject: Subject) -> t.Iterator[Message]:
+    for name, instead in DEPRECATED.items():
+        if subject.minor >= 14 and subject.machine.get(name):
+            yield Warn(f"machine.{name}: .machine.{name} is deprecated; {instead} instead")
+
+
 def _kubelet(subject: Subject) -> t.Iterator[Message]:
     kubelet = subject.machine.get("kubelet") or {}
     subnets = (kubelet.get("nodeIP") or {}).get("validSubnets") or []
@@ -164,7 +174,8 @@ def _kubelet(subject: Subject) -> t.Iterator[Message]:
 def _disks(subject: Subject) -> t.Iterator[Message]:
     for index, disk in enumerate(subject.machine.get("disks") or []):
         if disk is None:
-            yield f"machine.disks[{index}]: machine.disks[{index}] is null"
+            if subject.minor <= 13:
+                yield f"machine.disks[{index}]: machine.disks[{index}] is null"
             continue
         for partition in (disk.get("partitions") or [])[:-1]:
             if not (partition or {}).get("size"):
@@ -289,9 +300,9 @@ def _kubespan(subject: Subject) -> t.Iterator[Message]:
         return
     if span.get("mtu") is not None and span["mtu"] < checks.KUBESPAN_MTU:
         yield f"machine.network.kubespan.mtu: kubespan link MTU must be at least {checks.KUBESPAN_MTU}"
-    if not (subject.cluster.get("discovery") or {}).get("enabled"):
+    if subject.minor <= 13 and not (subject.cluster.get("discovery") or {}).get("enabled"):
         yield "cluster.discovery: .cluster.discovery should be enabled when .machine.network.kubespan is enabled"
-    for name in ("id", "secret"):
+    for name in ("id", "secret") if subject.minor <= 13 else ():
         if not subject.cluster.get(name):
             yield f"cluster.{name}: .cluster.{name} should be set when .machine.network.kubespan is enabled"
     filters = span.get("filters") or {}
@@ -407,6 +418,7 @@ CHECKS: tuple[Check, ...] = (
     _machine_type,
     _authorities,
     _install,
+    _deprecated,
     _kubelet,
     _disks,
     _disk_encryption,

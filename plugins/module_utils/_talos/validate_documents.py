@@ -573,6 +573,10 @@ def whole(config: Config, legacy: Value | None, minor: int, control_plane: bool)
         for name, text, old in (("ID", identity.get("clusterID"), cluster.get("id")), ("secret", identity.get("clusterSecret"), cluster.get("secret"))):
             if not text and not old:
                 yield f"DiscoveryServiceConfig: cluster {name} should be set when cluster discovery (DiscoveryServiceConfig) is enabled"
+    spans = [config.get("KubeSpanConfig"), ((legacy or {}).get("machine") or {}).get("network", {}).get("kubespan")]
+    discovery = config.all("DiscoveryServiceConfig") or (cluster.get("discovery") or {}).get("enabled")
+    if any(span and span.get("enabled") for span in spans) and not discovery:
+        yield "KubeSpanConfig: KubeSpan requires cluster discovery to be enabled"
     yield from _links(config)
 
 

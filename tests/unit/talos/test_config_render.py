@@ -67,3 +67,24 @@ def test_a_node_patch_that_is_wrong_fails_only_its_node() -> None:
     result = render_nodes(LEGACY, None, nodes, "worker", None, "cloud")
     assert list(result.nodes) == ["good"]
     assert result.errors == {"bad": ["node patch: v1alpha1: line 1: machine.foo: unknown key", "node patch: v1alpha1: line 1: machine.bar: unknown key"]}
+
+
+def test_a_patch_that_clears_what_it_does_not_name_is_told() -> None:
+    base = MULTI + "---\napiVersion: v1alpha1\nkind: UserVolumeConfig\nname: data\nprovisioning:\n  diskSelector: {match: disk.rotational}\n  minSize: 1GB\n"
+    patch = "apiVersion: v1alpha1\nkind: UserVolumeConfig\nname: data\nprovisioning: {minSize: 2GB, diskSelector: {match: disk.rotational}}\n"
+    assert render_nodes(base, patch, [NodeInput("n1", "n1")], "worker", None, "cloud").nodes["n1"].warnings == []
+    patch = "apiVersion: v1alpha1\nkind: UserVolumeConfig\nname: data\nprovisioning: {minSize: 2GB}\n"
+    result = render_nodes(base, patch, [NodeInput("n1", "n1")], "worker", None, "cloud")
+    assert result.errors["n1"] == [
+        "UserVolumeConfig/data: provisioning.diskSelector.match: disk selector is required",
+        "note: UserVolumeConfig/data: provisioning.diskSelector.match: cleared, because a patch of this document that does not repeat the value "
+        "clears it in Talos",
+    ]
+
+
+def test_an_enumerations_zero_that_is_ignored_is_told() -> None:
+    base = MULTI + "---\napiVersion: v1alpha1\nkind: NetworkDefaultActionConfig\ningress: block\n"
+    patch = "apiVersion: v1alpha1\nkind: NetworkDefaultActionConfig\ningress: accept\n"
+    node = render_nodes(base, patch, [NodeInput("n1", "n1")], "worker", None, "cloud").nodes["n1"]
+    assert "ingress: block" in node.text
+    assert "NetworkDefaultActionConfig: ingress: the patch's accept is ignored" in node.warnings[0]
