@@ -125,14 +125,26 @@ def _connection_error(error: BaseException) -> TalosError:
     return TalosError(f"{getattr(error, 'strerror', None) or error}", "CONNECT")
 
 
+class _Shown(ssl.SSLObject):
+    """A TLS connection that keeps the server's certificate: once the server has refused us, which may come at once, OpenSSL forgets it."""
+
+    certificate = b""
+
+    def do_handshake(self) -> None:
+        """Finish the handshake and note what the server showed."""
+        super().do_handshake()
+        self.certificate = self.getpeercert(binary_form=True) or b""
+
+
 async def server_certificate(address: str, context: ssl.SSLContext, port: int = API_PORT, timeout: float = CONNECT_SECONDS) -> bytes:
     """The certificate (DER) a server shows, by a handshake alone: no application data is sent. Raises TalosError."""
+    context.sslobject_class = _Shown
     try:
         _reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port, ssl=context), timeout)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
         raise _connection_error(error) from None
     try:
-        return t.cast(bytes, writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        return t.cast(_Shown, writer.get_extra_info("ssl_object")).certificate
     finally:
         writer.transport.abort()
 
