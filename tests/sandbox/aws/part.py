@@ -12,6 +12,7 @@ import logging
 import threading
 import typing as t
 
+from moto.core.model_instances import reset_model_data
 from moto.ec2.models import ec2_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
@@ -253,4 +254,6 @@ class AwsPart:
                 regions.update(stores[name])
             self.conditions = conditions
             self.clock.set(now)
+            # moto remembers every object ever made for its dashboard; each would keep its whole world alive.
+            reset_model_data()
         self.wake()

@@ -8,6 +8,7 @@ Each test cites where the real behaviour is documented. API = https://docs.aws.a
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import typing as t
@@ -17,6 +18,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
+from tests.sandbox.aws.ec2 import StrictEC2Backend
 from tests.sandbox.calls import Fault
 
 from .aws_lab import Lab, refused, until
@@ -497,3 +499,20 @@ def test_snapshot_keeps_what_machines_were_still_to_be_told(lab: Lab) -> None:
     until(lambda: lab.machines.told == [("power_on", instance_id)])
     lab.part.restore(world)
     until(lambda: lab.machines.told == [("power_on", instance_id)] * 2)
+
+
+def test_restored_worlds_do_not_pile_up(lab: Lab) -> None:
+    """A suite restores the world for every test: what was replaced is garbage."""
+    lab.launch()
+    world = lab.part.snapshot()
+    lab.part.restore(world)
+
+    def stores() -> int:
+        gc.collect()
+        return sum(isinstance(one, StrictEC2Backend) for one in gc.get_objects())
+
+    before = stores()
+    for _ in range(5):
+        lab.part.restore(world)
+        lab.launch()
+    assert stores() <= before
