@@ -68,17 +68,18 @@ options:
     description:
       - What to do with a node whose Talos API does not answer. V(fail) refuses before anything is done.
       - V(force) removes it by its member ID. Its machine must be off for good, a living one goes on with an ID that etcd refuses.
+        A sick member whose Talos API answers is asked to leave first, and removed by its ID if it does not within O(wait_timeout).
     type: str
     choices: [fail, force]
     default: fail
   allow_single_control_plane:
-    description: Allow that a single voting member is left of several.
+    description: Allow that a single voting member is left of several. O(allow_last_control_plane=true) allows it too.
     type: bool
     default: false
   allow_last_control_plane:
     description:
       - Allow that no voting member is left, which is the end of the cluster. The nodes then do not leave etcd (the last one cannot), RV(nodes[].state)
-        is V(last), and etcd that does not answer is tolerated.
+        is V(last). If O(endpoints) has no other nodes, etcd that does not answer is tolerated.
     type: bool
     default: false
   wait_timeout:

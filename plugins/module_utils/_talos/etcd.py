@@ -28,7 +28,7 @@ STATUS_SECONDS = 5.0
 ENDPOINT_ATTEMPTS = 2
 POLL_SECONDS = 1.0
 # Codes that say that a node's Talos API did not answer, itself or through the control plane that relays.
-_NO_API = ("CONNECT", "UNTRUSTED", "WRONG_ADDRESS", "CLIENT_REFUSED", "LOST", "UNAVAILABLE", "DEADLINE_EXCEEDED")
+_NO_API = ("CONNECT", "UNTRUSTED", "WRONG_ADDRESS", "WRONG_TIME", "CLIENT_REFUSED", "LOST", "UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,6 +205,7 @@ class Work:
         staying = [place for place in options.endpoints if place.host not in doomed]
         if options.nodes and not staying and not options.allow_last:
             raise InputError("endpoints: all of them are of the nodes to remove; name control planes that stay (allow_last_control_plane removes the last)")
+        self._nobody_stays = not staying
         # When every control plane goes there may be nobody else to ask.
         last = [Endpoint(node.address) for node in options.nodes if node.address] if options.allow_last else []
         self.etcd = Etcd(options.config, [*staying, *last])
@@ -214,7 +215,8 @@ class Work:
         try:
             _place, members = await self._read()
         except ManagerError as error:
-            if not (self.options.nodes and self.options.allow_last):
+            # While somebody stays who could be asked, not knowing is no reason to go on.
+            if not (self.options.nodes and self.options.allow_last and self._nobody_stays):
                 raise
             return self._unreadable(error)
         self.outcome.values["ca_sha256"] = ca_digest(self.options.config.ca)
@@ -223,7 +225,7 @@ class Work:
         states = {removal.node.name: "absent" if self.check_mode else await self._carry_out(removal, position) for position, removal in enumerate(removals)}
         self._report(members, states)
         if removals and not self.check_mode:
-            members = (await self._read())[1]
+            members = await self._read_again(members)
         self.outcome.values |= {"members": [member.public() for member in members], "quorum": dataclasses.asdict(quorum(members))}
         return self.outcome
 
@@ -240,6 +242,15 @@ class Work:
             return await self._read()
         return place, members
 
+    async def _read_again(self, members: list[Member]) -> list[Member]:
+        """The members after the change; when they cannot be read any more, those that were not taken out."""
+        try:
+            return (await self._read())[1]
+        except ManagerError as error:
+            self.outcome.warnings.append(f"etcd could not be read again after the change: {error}")
+            gone = {step.target for step in self.outcome.steps if step.node not in self.outcome.failures}
+            return [member for member in members if f"etcd member {member.row.hex_id}" not in gone]
+
     def _unreadable(self, error: ManagerError) -> Outcome:
         """The last control plane is going and etcd cannot be read any more: that is tolerated, not hidden."""
         self.outcome.warnings.append(f"etcd could not be read, as is tolerated for the last control plane: {error}")
@@ -255,13 +266,7 @@ class Work:
         try:
             if position:
                 await self._still_allowed(removal)
-            if removal.verb == "leave":
-                await self._leave(removal)
-            else:
-                place, _rows = await self.etcd.rows()
-                async with self.etcd.connect(place) as connection:
-                    await client.etcd_remove_member(connection, removal.member.id)
-                await self._wait_gone(removal, time.monotonic() + self.options.wait_timeout)
+            await (self._leave(removal) if removal.verb == "leave" else self._remove(removal))
         except ManagerError as error:
             self.outcome.failures[removal.node.name] = str(error)
             return "present"
@@ -288,7 +293,17 @@ class Work:
                 await self._wait_gone(removal, deadline)
                 return
             await asyncio.sleep(POLL_SECONDS)
-        raise WaitTimeout(f"it did not leave etcd within {self.options.wait_timeout:g} s: {last}")
+        if not self.options.force or removal.member.healthy:
+            raise WaitTimeout(f"it did not leave etcd within {self.options.wait_timeout:g} s: {last}")
+        self.outcome.warnings.append(f"{removal.node.name}: it was sick and did not leave etcd, so it was removed by its ID: {last}")
+        await self._remove(removal)
+
+    async def _remove(self, removal: Removal) -> None:
+        """Remove a member by its ID, through one that stays."""
+        place, _rows = await self.etcd.rows()
+        async with self.etcd.connect(place) as connection:
+            await client.etcd_remove_member(connection, removal.member.id)
+        await self._wait_gone(removal, time.monotonic() + self.options.wait_timeout)
 
     async def _ask_to_leave(self, connection: Connection, removal: Removal, deadline: float) -> TalosError | None:
         """One attempt; returns its error. Whether it worked is read from another member, not from the answer."""

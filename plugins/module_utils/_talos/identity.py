@@ -21,7 +21,7 @@ _CONSOLE = re.compile(rf"""server\ certificate\ issued.*?"fingerprint":\s*"{_FIN
 MAINTENANCE = "maintenance"
 SECURE = "secure"
 FOREIGN = "foreign"
-MISNAMED = "misnamed"
+UNFIT = "unfit"
 SILENT = "silent"
 
 
@@ -29,8 +29,8 @@ SILENT = "silent"
 class Sighting:
     """What a look at a node showed.
 
-    mode: maintenance (certificate in fingerprint), secure (this cluster's CA vouches for it), foreign (neither), misnamed (this cluster's CA,
-    but the certificate does not name the address), silent (nobody answers). detail says it in words.
+    mode: maintenance (certificate in fingerprint), secure (this cluster's CA vouches for it), foreign (neither), unfit (this cluster's CA,
+    but the certificate does not name the address or is not valid now), silent (nobody answers). detail says it in words.
     """
 
     mode: str
@@ -58,7 +58,9 @@ async def look(address: str, ca: str) -> Sighting:
         await server_certificate(address, tls.verified_context(ca))
     except TalosError as error:
         if error.code == "WRONG_ADDRESS":
-            return Sighting(MISNAMED, f"the node's certificate does not name {address} (machine.certSANs adds addresses)")
+            return Sighting(UNFIT, f"the node's certificate does not name {address} (machine.certSANs adds addresses)")
+        if error.code == "WRONG_TIME":
+            return Sighting(UNFIT, f"the node's certificate is not valid now, are the clocks right? ({error})")
         if error.code == "UNTRUSTED":
             return Sighting(FOREIGN, "its certificate is not of this cluster's Talos CA")
         return Sighting(SILENT, f"the Talos API stopped answering ({error})")

@@ -98,7 +98,7 @@ def removal_order(members: t.Iterable[Member]) -> list[Member]:
 def refusal(members: t.Sequence[Member], leaving: t.Collection[int], allow_single: bool = False, allow_last: bool = False) -> str | None:
     """Why the members with the IDs in leaving must not be removed one after the other, None when they may.
 
-    allow_single: a single voter may be left; allow_last: none may be left (the cluster ends).
+    allow_single: a single voter may be left; allow_last: none may be left (the cluster ends), and so may one.
     """
     gone = removal_order(member for member in members if member.id in leaving)
     staying = [member for member in members if member.id not in leaving]
@@ -107,8 +107,8 @@ def refusal(members: t.Sequence[Member], leaving: t.Collection[int], allow_singl
     if not any(member.voter for member in staying):
         last = ", ".join(str(member) for member in gone)
         return None if allow_last else f"{last} would be the last control plane to go, and the cluster with it; allow_last_control_plane allows it"
-    if quorum(members).voters > 1 == quorum(staying).voters and not allow_single:
-        return "a single control plane would be left, whose loss is the cluster's; allow_single_control_plane allows it"
+    if quorum(members).voters > 1 == quorum(staying).voters and not (allow_single or allow_last):
+        return "a single control plane would be left, whose loss is the cluster's; allow_single_control_plane or allow_last_control_plane allows it"
     left = list(members)
     for member in gone:
         why = _refuse_one(left, member, staying)

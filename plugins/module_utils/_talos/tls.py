@@ -53,63 +53,66 @@ def authorities(pem: str) -> frozenset[str]:
     return frozenset(fingerprint(certificate.public_bytes(Encoding.DER)) for certificate in x509.load_pem_x509_certificates(pem.encode()))
 
 
-class _PinnedObject(ssl.SSLObject):
-    """A TLS connection that refuses a server with another key before a byte of application data can be sent."""
+class TalosObject(ssl.SSLObject):
+    """One end of a TLS connection. certificate is the server's (DER), from the end of the handshake on."""
+
+    certificate: bytes = b""
 
     def do_handshake(self) -> None:
-        """Finish the handshake, then compare; asyncio tells the protocol of the connection only after this returned."""
+        """Finish the handshake, and refuse a server whose key is not pinned before a byte of application data can be sent.
+
+        asyncio tells the protocol of the connection only after this returned. The certificate is kept because OpenSSL gives it no more once the
+        server has refused ours, which with TLS 1.3 comes after the handshake.
+        """
         super().do_handshake()
-        context = t.cast("PinnedContext", self.context)
-        seen = fingerprint(self.getpeercert(binary_form=True) or b"")
-        if seen not in context.pins:
-            raise ssl.SSLCertVerificationError(1, f"the server's certificate has fingerprint {seen}, expected {' or '.join(sorted(context.pins))}")
+        self.certificate = self.getpeercert(binary_form=True) or b""
+        pins = t.cast("TalosContext", self.context).pins
+        seen = fingerprint(self.certificate)
+        if pins is not None and seen not in pins:
+            raise ssl.SSLCertVerificationError(1, f"the server's certificate has fingerprint {seen}, expected {' or '.join(sorted(pins))}")
 
 
-class PinnedContext(ssl.SSLContext):
-    """A context that accepts exactly the server keys whose fingerprints are in pins."""
+class TalosContext(ssl.SSLContext):
+    """A client's context for Talos. pins, when not None, are the fingerprints of the only keys that are accepted."""
 
-    sslobject_class = _PinnedObject
-    pins: frozenset[str] = frozenset()
+    sslobject_class = TalosObject
+    pins: frozenset[str] | None = None
 
 
-def _client_side(context: ssl.SSLContext) -> ssl.SSLContext:
-    """What all connections to Talos have in common: HTTP/2 (required by its server) and TLS 1.3.
+def _context() -> TalosContext:
+    """What all connections to Talos have in common: HTTP/2 (required by its server) and TLS 1.3, which every Talos version speaks.
 
-    Every Talos version speaks 1.3, in which a refused client certificate shows after the handshake, not as its failure.
+    A context made by hand does not set VERIFY_X509_STRICT, which Python 3.13 has in its default contexts and Talos' certificates need not pass.
     """
+    context = TalosContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])
     return context
 
 
-def unverified_context() -> ssl.SSLContext:
-    """For looking at a server's certificate without sending anything, or for a node whose identity is deliberately not checked."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def unverified_context() -> TalosContext:
+    """For looking at a server's certificate without sending anything."""
+    context = _context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return _client_side(context)
+    return context
 
 
-def pinned_context(pins: t.Iterable[str]) -> ssl.SSLContext:
+def pinned_context(pins: t.Iterable[str]) -> TalosContext:
     """For a node in maintenance mode: no CA vouches for it, the fingerprints in pins do."""
-    context = PinnedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = unverified_context()
     context.pins = frozenset(pins)
-    return _client_side(context)
+    return context
 
 
-def verified_context(ca: str, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
-    """For a configured node: its certificate must come from ca (PEM) and name the address; certificate and key (PEM) are the client's.
-
-    A context made by hand does not set VERIFY_X509_STRICT, which Python 3.13 has in its default contexts and Talos' certificates need not pass.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def verified_context(ca: str, certificate: str | None = None, key: str | None = None) -> TalosContext:
+    """For a configured node: its certificate must come from ca (PEM) and name the address; certificate and key (PEM) are the client's."""
+    context = _context()
     context.load_verify_locations(cadata=ca)
     if certificate and key:
         with in_memory(certificate) as certificate_path, in_memory(key) as key_path:
             context.load_cert_chain(certificate_path, key_path)
-    return _client_side(context)
+    return context
 
 
 @contextlib.contextmanager

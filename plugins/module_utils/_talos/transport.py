@@ -35,6 +35,7 @@ else:
 from .._errors import ManagerError
 from . import messages
 from .talosconfig import API_PORT, Endpoint
+from .tls import TalosContext, TalosObject
 
 # Talos' own limit for a message.
 MESSAGE_BYTES = 32 * 1024 * 1024
@@ -44,6 +45,8 @@ ATTEMPTS = 4
 FIRST_BACKOFF_SECONDS = 0.25
 # OpenSSL's verify codes for a certificate that does not name the host or address asked for.
 NAME_MISMATCHES = (62, 64)
+# ... and for one that is not valid yet, or not any more.
+WRONG_TIMES = (9, 10)
 # What OpenSSL calls the alerts of a server that does not accept the client's certificate.
 REFUSALS = ("certificate", "unknown_ca", "decrypt_error", "access_denied")
 RETRIED = ("CONNECT", "LOST", "UNAVAILABLE", "RESOURCE_EXHAUSTED")
@@ -53,7 +56,7 @@ class TalosError(ManagerError):
     """A call failed. code is the gRPC status' name, or what happened to the connection:
 
     CONNECT: refused or unreachable, nothing was sent. UNTRUSTED: the server's certificate was refused, nothing was sent.
-    WRONG_ADDRESS: its certificate is good, but for other addresses; nothing was sent. CLIENT_REFUSED: the server refused ours.
+    WRONG_ADDRESS, WRONG_TIME: its certificate is good, but for other addresses or times; nothing was sent. CLIENT_REFUSED: the server refused ours.
     LOST: the connection broke, the call may have been carried out.
     """
 
@@ -104,7 +107,8 @@ def _tls_error(error: ssl.SSLError, otherwise: str = "CONNECT") -> TalosError:
     """Tell a server we refuse from a server that refuses us; otherwise is the code for all the rest."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = getattr(error, "verify_message", error.args[-1])
-        code = "WRONG_ADDRESS" if getattr(error, "verify_code", 0) in NAME_MISMATCHES else "UNTRUSTED"
+        verify_code = getattr(error, "verify_code", 0)
+        code = "WRONG_ADDRESS" if verify_code in NAME_MISMATCHES else "WRONG_TIME" if verify_code in WRONG_TIMES else "UNTRUSTED"
         return TalosError(f"the server's certificate is not accepted: {reason}", code)
     reason = (error.reason or str(error)).lower()
     if "alert" in reason and any(word in reason for word in REFUSALS):
@@ -125,26 +129,14 @@ def _connection_error(error: BaseException) -> TalosError:
     return TalosError(f"{getattr(error, 'strerror', None) or error}", "CONNECT")
 
 
-class _Shown(ssl.SSLObject):
-    """A TLS connection that keeps the server's certificate: once the server has refused us, which may come at once, OpenSSL forgets it."""
-
-    certificate = b""
-
-    def do_handshake(self) -> None:
-        """Finish the handshake and note what the server showed."""
-        super().do_handshake()
-        self.certificate = self.getpeercert(binary_form=True) or b""
-
-
-async def server_certificate(address: str, context: ssl.SSLContext, port: int = API_PORT, timeout: float = CONNECT_SECONDS) -> bytes:
+async def server_certificate(address: str, context: TalosContext, port: int = API_PORT, timeout: float = CONNECT_SECONDS) -> bytes:
     """The certificate (DER) a server shows, by a handshake alone: no application data is sent. Raises TalosError."""
-    context.sslobject_class = _Shown
     try:
         _reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port, ssl=context), timeout)
     except (OSError, EOFError, asyncio.TimeoutError) as error:
         raise _connection_error(error) from None
     try:
-        return t.cast(_Shown, writer.get_extra_info("ssl_object")).certificate
+        return t.cast(TalosObject, writer.get_extra_info("ssl_object")).certificate
     finally:
         writer.transport.abort()
 

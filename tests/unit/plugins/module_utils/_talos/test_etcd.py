@@ -269,6 +269,26 @@ def test_D11_dead_member_is_removed_by_id(world: World) -> None:
     assert not any(call.startswith(("EtcdLeave", "EtcdForfeit")) for call in world.exchange)
 
 
+def test_sick_member_that_cannot_leave_is_removed_by_force(world: World) -> None:
+    world.status[3] = {"errors": ["etcdserver: no leader"]}
+    world.leave_answers = [GRPCError(Status.UNKNOWN, "etcdserver: request timed out")] * 1000
+    assert "did not leave etcd" in world.run(world.ref(3), wait_timeout=0.1).failures["cp-3"]
+    outcome = world.run(world.ref(3), wait_timeout=0.1, unreachable="force")
+    assert outcome.failures == {}
+    assert "removed by its ID" in outcome.warnings[0]
+    assert sorted(world.members) == [1, 2]
+
+
+def test_unreadable_after_the_change(world: World) -> None:
+    members = world.node.answers["EtcdMemberList"]
+    asked = iter(range(100))
+    world.node.answers["EtcdMemberList"] = lambda request, node: members(request, node) if next(asked) < 3 else GRPCError(Status.UNKNOWN, "no leader")
+    outcome = world.run(world.ref(2))
+    assert outcome.failures == {}
+    assert [row["hostname"] for row in outcome.values["members"]] == ["cp-1", "cp-3"]
+    assert "could not be read again" in outcome.warnings[0]
+
+
 def test_force_still_lets_a_living_member_leave(world: World) -> None:
     outcome = world.run(world.ref(3), unreachable="force")
     assert [step.verb for step in outcome.steps] == ["leave"]
@@ -346,6 +366,13 @@ def test_D8_last_control_plane_is_dead(loop: Loop, authority: Authority) -> None
     outcome = world.run(world.ref(1), allow_last_control_plane=True)
     assert outcome.nodes == [{"name": "cp-1", "member_id": "", "state": "unknown"}]
     assert "tolerated for the last control plane" in outcome.warnings[0]
+
+
+def test_not_knowing_is_tolerated_only_when_nobody_stays(world: World) -> None:
+    """The word for the last one must not let another one be killed unseen."""
+    world.node.answers["EtcdMemberList"] = GRPCError(Status.UNKNOWN, "no leader")
+    with pytest.raises(ManagerError, match="no control plane gives etcd's member list"):
+        world.run(world.ref(2), allow_last_control_plane=True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import typing as t
 
 import pytest
@@ -14,7 +15,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from .server import Authority, Loop, Node
+from .server import Authority, Loop, Node, server_context
 
 A, B = "A" * 42 + "/=", "b+" * 21 + "c="
 LOG = '[talos] server certificate issued {"component": "controller-runtime", "controller": "runtime.%s", "fingerprint": "%s"}\r\n'
@@ -51,10 +52,19 @@ def test_modes(nodes: Make, loop: Loop, authority: Authority) -> None:
     assert (seen.mode, seen.fingerprint) == ("maintenance", maintenance.fingerprint)
     assert look(secure, authority).mode == "secure"
     assert look(other, Authority()).mode == "foreign"
-    assert look(misnamed, authority).mode == "misnamed"
+    assert look(misnamed, authority).mode == "unfit"
     silent = look(Node(loop, authority), authority)
     assert (silent.mode, silent.detail) == ("silent", "the Talos API does not answer (connection refused)")
     assert maintenance.calls == secure.calls == other.calls == []
+
+
+def test_clocks_that_differ_do_not_make_a_machine_foreign(nodes: Make, authority: Authority) -> None:
+    """A machine whose clock is not set yet has a certificate of another time: waited for, not given up."""
+    node = nodes()
+    issued = authority.issue("node", node.ip, lasts=-datetime.timedelta(days=1))
+    node.loop.run(node.listen(server_context(authority, node.ip, issued)))
+    seen = look(node, authority)
+    assert (seen.mode, "are the clocks right" in seen.detail) == ("unfit", True)
 
 
 class Ec2:

@@ -106,6 +106,10 @@ def test_D1_down_to_one_by_its_word(members: str, leaving: list[int], allowed: b
     assert (refusal(cluster(members), leaving, allow_single=True) is None) is allowed
 
 
+def test_the_stronger_word_includes_the_weaker() -> None:
+    assert refusal(cluster("HH"), [1], allow_last=True) is None
+
+
 @pytest.mark.parametrize(("members", "leaving"), [("H", [1]), ("S", [1]), ("HHS", [1, 2, 3]), ("SS", [1, 2])])
 def test_D8_last_by_its_word(members: str, leaving: list[int]) -> None:
     assert refusal(cluster(members), leaving, allow_last=True) is None

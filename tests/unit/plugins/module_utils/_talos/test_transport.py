@@ -127,8 +127,11 @@ def test_certificate_for_another_address(nodes: Make, authority: Authority) -> N
     assert "IP address mismatch" in str(error)
 
 
-def alert_of_a_real_server(authority: Authority, context: ssl.SSLContext) -> TalosError:
-    """Ask a server that sends its TLS alert before it closes, as Go does (asyncio's servers close without it)."""
+T = t.TypeVar("T")
+
+
+def at_a_server_that_alerts(authority: Authority, work: t.Callable[[str], t.Coroutine[t.Any, t.Any, T]]) -> T:
+    """Run work at a server that sends its TLS alert before it closes, as Go does (asyncio's servers close without it)."""
     ip = address()
     server = socket.create_server((ip, 50000))
 
@@ -150,19 +153,38 @@ def alert_of_a_real_server(authority: Authority, context: ssl.SSLContext) -> Tal
             while accepted.recv(65536):
                 pass
 
-    async def run() -> TalosError:
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        return asyncio.run(work(ip))
+    finally:
+        thread.join(10)
+        server.close()
+
+
+def alert_of_a_real_server(authority: Authority, context: ssl.SSLContext) -> TalosError:
+    async def ask_version(ip: str) -> TalosError:
         async with Connection(Endpoint(ip), context) as connection:
             with pytest.raises(TalosError) as caught:
                 await client.version(connection)
             return caught.value
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        return asyncio.run(run())
-    finally:
-        thread.join(10)
-        server.close()
+    return at_a_server_that_alerts(authority, ask_version)
+
+
+def test_certificate_is_known_even_after_the_alert(authority: Authority) -> None:
+    """A configured node refuses a client without certificate right after the handshake; OpenSSL then forgets the server's."""
+
+    async def look(ip: str) -> bytes:
+        _reader, writer = await asyncio.open_connection(ip, 50000, ssl=tls.unverified_context())
+        await asyncio.sleep(0.1)
+        found = writer.get_extra_info("ssl_object")
+        writer.transport.abort()
+        with pytest.raises(ValueError, match="handshake not done"):
+            found.getpeercert(binary_form=True)
+        return bytes(found.certificate)
+
+    assert tls.common_name(at_a_server_that_alerts(authority, look)) == "node"
 
 
 def test_client_of_another_cluster(authority: Authority) -> None:
