@@ -113,7 +113,7 @@ def _value_allowed(value: str) -> bool:
     return not value or (len(value) <= 63 and QUALIFIED.fullmatch(value) is not None)
 
 
-def labels(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
+def label_problems(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
     """Label keys and values."""
     for key, value in sorted(found.items()):
         problem = _name_problem(key)
@@ -123,7 +123,7 @@ def labels(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
             yield f"{path}[{quoted(key)}]: label value {quoted(value)} is invalid"
 
 
-def annotations(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
+def annotation_problems(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
     """Annotation keys, and the size of all."""
     for key in sorted(found):
         problem = _name_problem(key)
@@ -135,7 +135,7 @@ def annotations(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
         yield f"{path}: total annotation size exceeds limit of {ANNOTATIONS_SIZE} bytes"
 
 
-def taints(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
+def taint_problems(found: t.Mapping[str, str], path: str) -> t.Iterator[str]:
     """Taints as Talos writes them: key: "value:effect" or key: effect."""
     for key, text in sorted(found.items()):
         value, colon, effect = text.partition(":")

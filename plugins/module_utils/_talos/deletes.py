@@ -199,7 +199,7 @@ INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invali
 def _reads(value: t.Any, field: Field, minor: int) -> str | None:
     """The field as Go prints it; None for what no text can equal (numbers, structs)."""
     if field.kind == "url" and minor >= 12:
-        return value
+        return t.cast("str | None", value)
     if field.pointer:
         return None
     if field.kind in ("string", "cel", "disktype"):

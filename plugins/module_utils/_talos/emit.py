@@ -324,7 +324,7 @@ class ConfigPrinter:
                 if child.printed_until >= self.minor:
                     printer.entry(start, blank(child, self.minor), column)
             elif depth and child.kind == "struct":
-                below = self._remembered(entry, child, printer.below(column), depth - 1)
+                below = self._remembered(t.cast("dict[str, t.Any]", entry), child, printer.below(column), depth - 1)
                 printer.lines.append(f"{start}\n{below[:-1]}" if below else f"{start} {{}}")
             else:
                 printer.entry(start, tree(self.view(entry, child) if self.view else entry, child, self.minor), column)

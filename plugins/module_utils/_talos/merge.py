@@ -182,6 +182,12 @@ def _by_image(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str
     return result
 
 
+def _by_mountpath(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """Files of extensions meet by path, since 1.8."""
+    rule = _append if merger.minor <= 7 else _by(_same("mountPath", ""))
+    return rule(left, right, field, merger, path)
+
+
 RULES: dict[str, Rule] = {
     "nonzero": _nonzero,
     "present": _present,
@@ -199,7 +205,7 @@ RULES: dict[str, Rule] = {
     "by-device": _by(_same_device),
     "by-vlan": _by(_same("vlanId", 0)),
     "by-name": _by(_same("name", "")),
-    "by-mountpath": _by(_same("mountPath", "")),
+    "by-mountpath": _by_mountpath,
     "by-image": _by_image,
 }
 

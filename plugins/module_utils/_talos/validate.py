@@ -221,9 +221,9 @@ def _logging(subject: Subject) -> t.Iterator[Message]:
 
 
 def _node_metadata(subject: Subject) -> t.Iterator[Message]:
-    yield from checks.labels(subject.machine.get("nodeLabels") or {}, "machine.nodeLabels")
-    yield from checks.annotations(subject.machine.get("nodeAnnotations") or {}, "machine.nodeAnnotations")
-    yield from checks.taints(subject.machine.get("nodeTaints") or {}, "machine.nodeTaints")
+    yield from checks.label_problems(subject.machine.get("nodeLabels") or {}, "machine.nodeLabels")
+    yield from checks.annotation_problems(subject.machine.get("nodeAnnotations") or {}, "machine.nodeAnnotations")
+    yield from checks.taint_problems(subject.machine.get("nodeTaints") or {}, "machine.nodeTaints")
 
 
 SORT_ALGORITHMS = ("v1", "v2")

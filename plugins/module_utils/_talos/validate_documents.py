@@ -101,6 +101,12 @@ def _vip(document: Document, minor: int) -> t.Iterator[str]:
         yield "link: link must be specified"
 
 
+def _hcloud_vip(document: Document, minor: int) -> t.Iterator[str]:
+    yield from _vip(document, minor)
+    if not document.value.get("apiToken"):
+        yield "apiToken: apiToken must be specified"
+
+
 def _static_host(document: Document, minor: int) -> t.Iterator[str]:
     if not checks.is_address(document.name):
         yield "name: name must be a valid IP address"
@@ -344,8 +350,8 @@ def _registry_tls(document: Document, minor: int) -> t.Iterator[str]:
     if authority and not any(match[1] == "CERTIFICATE" for match in PEM.finditer(authority)):
         yield "ca: ca must be a valid PEM-encoded certificate"
     identity = document.value.get("clientIdentity")
-    for name, what in (("cert", "certificate"), ("key", "key")) if identity is not None else ():
-        if not PEM.search(identity.get(name, "")):
+    for name, what in (("cert", "certificate"), ("key", "key")):
+        if identity is not None and not PEM.search(identity.get(name, "")):
             yield f"clientIdentity.{name}: client identity {what} is invalid: it is not PEM"
 
 
@@ -414,9 +420,9 @@ def _probe(document: Document, minor: int) -> t.Iterator[str]:
 
 
 def _node(document: Document, minor: int) -> t.Iterator[str]:
-    yield from checks.labels(document.value.get("labels") or {}, "labels")
-    yield from checks.annotations(document.value.get("annotations") or {}, "annotations")
-    yield from checks.taints(document.value.get("taints") or {}, "taints")
+    yield from checks.label_problems(document.value.get("labels") or {}, "labels")
+    yield from checks.annotation_problems(document.value.get("annotations") or {}, "annotations")
+    yield from checks.taint_problems(document.value.get("taints") or {}, "taints")
     subnets = (document.value.get("nodeIP") or {}).get("validSubnets") or []
     yield from checks.subnets(subnets, "nodeIP.validSubnets", "kubelet nodeIP subnet")
 
@@ -443,7 +449,7 @@ DOCUMENT_CHECKS: dict[str, Check] = {
     "VLANConfig": _vlan,
     "WireguardConfig": _wireguard,
     "Layer2VIPConfig": _vip,
-    "HCloudVIPConfig": _vip,
+    "HCloudVIPConfig": _hcloud_vip,
     "StaticHostConfig": _static_host,
     "TimeSyncConfig": _time_sync,
     "KubeSpanConfig": _kubespan,
@@ -573,9 +579,9 @@ def whole(config: Config, legacy: Value | None, minor: int, control_plane: bool)
         for name, text, old in (("ID", identity.get("clusterID"), cluster.get("id")), ("secret", identity.get("clusterSecret"), cluster.get("secret"))):
             if not text and not old:
                 yield f"DiscoveryServiceConfig: cluster {name} should be set when cluster discovery (DiscoveryServiceConfig) is enabled"
-    spans = [config.get("KubeSpanConfig"), ((legacy or {}).get("machine") or {}).get("network", {}).get("kubespan")]
+    spans = [config.get("KubeSpanConfig"), _at(legacy, "machine.network.kubespan")]
     discovery = config.all("DiscoveryServiceConfig") or (cluster.get("discovery") or {}).get("enabled")
-    if any(span and span.get("enabled") for span in spans) and not discovery:
+    if any((span or {}).get("enabled") for span in spans) and not discovery:
         yield "KubeSpanConfig: KubeSpan requires cluster discovery to be enabled"
     yield from _links(config)
 

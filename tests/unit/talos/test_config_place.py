@@ -1,0 +1,90 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hostname, labels and taints go where the config's own style has them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import documents, place
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError
+
+LEGACY = "machine: {type: worker}\ncluster: {}\n"
+STABLE = "machine: {type: worker, features: {stableHostname: true}}\ncluster: {}\n"
+HOSTNAME = LEGACY + "---\n{apiVersion: v1alpha1, kind: HostnameConfig, auto: stable}\n"
+NODE = LEGACY + "---\n{apiVersion: v1alpha1, kind: KubeNodeConfig, labels: {old: a}}\n---\n{apiVersion: v1alpha1, kind: KubeletConfig}\n"
+TAINT = place.Taint("purpose", "gpu", "NoSchedule")
+
+
+def values(config: documents.Config) -> dict[str, t.Any]:
+    """The config's documents by kind, without their heads."""
+    return {document.kind.kind: {key: value for key, value in document.value.items() if key not in ("apiVersion", "kind")} for document in config.documents}
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "legacy"),
+    [(LEGACY, 11, True), (LEGACY, 12, False), (STABLE, 12, True), (STABLE, 14, True), (HOSTNAME, 13, False), ("machine: {network: {hostname: old}}", 14, True)],
+)
+def test_hostname(text: str, minor: int, legacy: bool) -> None:
+    result = values(place.hostname(documents.load(text, minor), "n1.example.com", minor))
+    if legacy:
+        assert result[""]["machine"]["network"]["hostname"] == "n1.example.com"
+        assert "HostnameConfig" not in result
+    else:
+        assert result["HostnameConfig"] == {"auto": "off", "hostname": "n1.example.com"}
+        assert "network" not in result[""]["machine"]
+
+
+def test_the_base_is_not_changed() -> None:
+    base = documents.load(LEGACY, 11)
+    place.hostname(base, "n1", 11)
+    assert values(base) == {"": {"machine": {"type": "worker"}, "cluster": {}}}
+
+
+def test_labels_in_both_styles() -> None:
+    assert values(place.labels(documents.load(LEGACY, 13), {"a": "b"}, 13, False))[""]["machine"]["nodeLabels"] == {"a": "b"}
+    assert values(place.labels(documents.load(NODE, 14), {"a": "b"}, 14, False))["KubeNodeConfig"]["labels"] == {"old": "a", "a": "b"}
+
+
+@pytest.mark.parametrize("label", ["node-role.kubernetes.io/gpu", "kubernetes.io/x", "x.k8s.io/y"])
+def test_labels_that_no_worker_may_give_itself(label: str) -> None:
+    with pytest.raises(ConfigError, match="NodeRestriction"):
+        place.labels(documents.load(LEGACY, 13), {label: ""}, 13, False)
+    assert values(place.labels(documents.load(LEGACY, 13), {label: ""}, 13, True))[""]["machine"]["nodeLabels"] == {label: ""}
+
+
+@pytest.mark.parametrize("label", ["purpose", "example.com/x", "node.kubernetes.io/x", "topology.kubernetes.io/zone", "a.node.kubernetes.io/x"])
+def test_labels_that_a_worker_may_give_itself(label: str) -> None:
+    assert values(place.labels(documents.load(LEGACY, 13), {label: ""}, 13, False))[""]["machine"]["nodeLabels"] == {label: ""}
+
+
+def test_taints_of_workers_are_registered_with() -> None:
+    entry = {"key": "purpose", "value": "gpu", "effect": "NoSchedule"}
+    legacy = values(place.taints(documents.load(LEGACY, 13), [TAINT], 13, False))
+    assert legacy[""]["machine"] == {"type": "worker", "kubelet": {"extraConfig": {"registerWithTaints": [entry]}}}
+    modern = values(place.taints(documents.load(NODE, 14), [TAINT], 14, False))
+    assert modern["KubeletConfig"] == {"config": {"registerWithTaints": [entry]}}
+
+
+def test_a_taint_is_not_registered_twice() -> None:
+    config = documents.load(LEGACY, 13)
+    once = place.taints(config, [TAINT], 13, False)
+    assert values(place.taints(once, [TAINT], 13, False)) == values(once)
+
+
+def test_taints_of_control_planes() -> None:
+    bare = place.Taint("other", "", "NoExecute")
+    legacy = values(place.taints(documents.load(LEGACY, 13), [TAINT, bare], 13, True))
+    assert legacy[""]["machine"]["nodeTaints"] == {"purpose": "gpu:NoSchedule", "other": "NoExecute"}
+    modern = values(place.taints(documents.load(NODE, 14), [TAINT], 14, True))
+    assert modern["KubeNodeConfig"]["taints"] == {"purpose": "gpu:NoSchedule"}
+
+
+def test_style_of_the_whole() -> None:
+    assert [place.style(documents.load(text, 14)) for text in (LEGACY, HOSTNAME, "{apiVersion: v1alpha1, kind: KubeletConfig}")] == [
+        "legacy",
+        "mixed",
+        "documents",
+    ]
