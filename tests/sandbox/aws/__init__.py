@@ -19,8 +19,7 @@ elb.interval     0.25  between two health checks; a target group's thresholds co
 elb.drain        0.5   a deregistered target until it is no longer draining; 0 where the group's deregistration delay is 0
 elb.propagate    0.3   a deregistered target until it gets no new connections any more
 
-Beside AWS' own API the endpoint serves `/_sandbox/conditions` (permissions, capacity, impaired instances) and
-`/_sandbox/forget-terminated`: see `wsgi.AwsApp` and `world.Conditions`.
+What goes wrong beyond single calls (permissions, capacity, impaired instances) is in `world.Conditions`.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class Life:
     """What moto does not keep of an instance. Times are the sandbox clock's.
 
     due/then: the transition under way, None if the state is stable. doom: state reason code of a VM that will die
-    instead of running. posted/posted_at: the console text that EC2 has buffered.
+    instead of running. posted, post_due: the console text that EC2 has
+    buffered, and when it looks again.
     """
 
     visible_at: float
@@ -40,6 +41,7 @@ class Life:
     doom: str = ""
     posted: str = ""
     post_due: float | None = None
+    terminated_at: float | None = None
 
 
 class StrictInstance(Instance):
@@ -150,25 +152,25 @@ class Lifecycle:
         for instance in sorted(due, key=lambda one: one.life.due or 0.0):
             instance.life.due = None
             {"running": self._runs, "stopped": self._stopped, "terminated": self._terminated}[instance.life.then](instance)
+        listed = self.part.conditions.terminated_listed
+        if gone := [one for one in alive if one.life.terminated_at is not None and one.life.terminated_at + listed <= now]:
+            self._forget(gone)
         for instance in alive:
             if instance.life.post_due is not None and instance.life.post_due <= now:
                 self._post_console(instance, now)
 
-    def forget_terminated(self) -> list[str]:
-        """Take terminated instances off the list; their IDs."""
-        gone = [one for one in self.instances() if one.state == "terminated"]
+    def _forget(self, gone: list[StrictInstance]) -> None:
+        """Take terminated instances off the list; their client tokens stay spent."""
         for backend in self.part.ec2_backends():
             for reservation_id, reservation in list(backend.reservations.items()):
                 kept = [one for one in reservation.instances if one not in gone]
                 if len(kept) == len(reservation.instances):
                     continue
-                # The reservation that a client token points to keeps its instances: the token stays spent.
-                remaining = copy.copy(reservation)
-                remaining.instances = kept
-                backend.reservations[reservation_id] = remaining
+                # The token points to the reservation as it was.
+                backend.reservations[reservation_id] = copy.copy(reservation)
+                backend.reservations[reservation_id].instances = kept
                 if not kept:
                     del backend.reservations[reservation_id]
-        return [one.id for one in gone]
 
     def _runs(self, instance: StrictInstance) -> None:
         instance.become("running")
@@ -189,6 +191,7 @@ class Lifecycle:
         instance.security_groups = []
         instance.become("terminated", doom, "User initiated shutdown" if doom == USER_SHUTDOWN else "Client error on launch")
         instance.life.post_due = None
+        instance.life.terminated_at = self.part.clock.now()
         self.part.effect("destroy", instance.id)
 
     def _post_console(self, instance: StrictInstance, now: float) -> None:

@@ -223,15 +223,6 @@ class AwsPart:
             self.conditions = Conditions(**{**known, **changes})
             return self.conditions.public()
 
-    def forget_terminated(self) -> list[str]:
-        """What EC2 does within the hour: terminated instances are no longer listed. Returns their IDs.
-
-        Their client tokens stay spent.
-        """
-        with self.lock:
-            self.advance()
-            return self.lifecycle.forget_terminated()
-
     def snapshot(self) -> Snapshot:
         """A copy of everything, to be given back to restore() any number of times."""
         with self.lock:

@@ -53,12 +53,14 @@ class Conditions:
     no_capacity: [{"zone": "eu-central-1a" | "*", "instance_type": "m5.large" | "*"}] that have no capacity left.
     capacity: instances that can still be launched per call (MaxCount beyond it is cut, MinCount beyond it refused).
     impaired: instance IDs whose status checks fail.
+    terminated_listed: seconds for which describes still show a terminated instance (about an hour, says AWS).
     """
 
     denied: list[str] = dataclasses.field(default_factory=list)
     no_capacity: list[dict[str, str]] = dataclasses.field(default_factory=list)
     capacity: int | None = None
     impaired: list[str] = dataclasses.field(default_factory=list)
+    terminated_listed: float = 3600.0
 
     def public(self) -> dict[str, t.Any]:
         """The conditions as JSON."""

@@ -173,36 +173,15 @@ class _Endpoint:
 
 
 class AwsApp:
-    """The WSGI application: finds the service by the request's SigV4 credential scope.
-
-    Besides AWS it serves, without a signature and outside the call log:
-    GET, POST /_sandbox/conditions      what goes wrong (Conditions, as JSON); POST changes the fields it names
-    POST /_sandbox/forget-terminated    terminated instances are no longer listed; answers with their IDs
-    """
+    """The WSGI application: finds the service by the request's SigV4 credential scope."""
 
     def __init__(self, part: AwsPart) -> None:
         self._apps: dict[str, WSGIApplication] = {}
-        self._part = part
         for name, service in SERVICES.items():
             endpoint = _Endpoint(part, service)
             self._apps[name] = LedgerMiddleware(endpoint, part.ledger, service.name, endpoint.classify, endpoint.refuse)
 
-    def _control(self, request: Request) -> Response:
-        """What tests ask of this AWS itself, not logged: see AwsApp."""
-        try:
-            if request.path == "/_sandbox/conditions":
-                body: t.Any = self._part.set_conditions(request.get_json() if request.method == "POST" else {})
-            elif request.path == "/_sandbox/forget-terminated" and request.method == "POST":
-                body = self._part.forget_terminated()
-            else:
-                return Response("no such endpoint\n", 404)
-        except ValueError as error:
-            return Response(f"{error}\n", 400)
-        return Response(json.dumps(body), mimetype="application/json")
-
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
-        if environ.get("PATH_INFO", "").startswith("/_sandbox/"):
-            return self._control(Request(environ))(environ, start_response)
         match = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
         if match is None:
             return error_response(SERVICES["ec2"], 403, "MissingAuthenticationToken", "Request is missing Authentication Token")(environ, start_response)

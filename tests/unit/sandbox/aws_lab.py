@@ -152,6 +152,18 @@ def until(true: t.Callable[[], t.Any], seconds: float = 5.0) -> t.Any:
     return value
 
 
+def phases(look: t.Callable[[], str], last: str) -> list[str]:
+    """What look() shows one after the other until it shows `last`."""
+    seen: list[str] = []
+
+    def ended() -> bool:
+        seen.append(look())
+        return seen[-1] == last
+
+    until(ended)
+    return list(dict.fromkeys(seen))
+
+
 @contextlib.contextmanager
 def refused(code: str, *words: str) -> t.Iterator[None]:
     """The call in the block is answered with this AWS error code, and a message with these words."""

@@ -16,7 +16,7 @@ import pytest
 
 from tests.sandbox import nlb
 
-from .aws_lab import Answering, Lab, refused, until
+from .aws_lab import Answering, Lab, phases, refused, until
 
 
 def balancer(lab: Lab, name: str = "fargle-apiserver", **changes: t.Any) -> str:
@@ -160,9 +160,8 @@ def test_a_target_starts_initial_and_becomes_what_it_answers(lab: Lab) -> None:
     tg, instance_id = used_group(lab), lab.running()
     with Answering(lab, lab.instance(instance_id)["PrivateIpAddress"], 6443, "one"):
         register(lab, tg, instance_id)
-        seen = []
-        until(lambda: seen.append(health(lab, tg)[instance_id, 6443]) or seen[-1] == "healthy")
-    assert list(dict.fromkeys(seen)) == ["initial Elb.RegistrationInProgress", "initial Elb.InitialHealthChecking", "healthy"]
+        seen = phases(lambda: health(lab, tg)[instance_id, 6443], "healthy")
+    assert seen == ["initial Elb.RegistrationInProgress", "initial Elb.InitialHealthChecking", "healthy"]
 
 
 def test_a_target_that_does_not_answer_is_unhealthy_until_it_does(lab: Lab) -> None:
@@ -335,9 +334,11 @@ def test_load_balancer_comes_up(lab: Lab) -> None:
     """API_LoadBalancerState: provisioning, then active."""
     lab.ledger.delays["elb.provision"] = 0.3
     arn = balancer(lab)
-    states = []
-    until(lambda: states.append(lab.elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"]) or states[-1] == "active")
-    assert states[0] == "provisioning"
+
+    def state() -> str:
+        return str(lab.elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"])
+
+    assert phases(state, "active") == ["provisioning", "active"]
 
 
 def test_security_groups_only_from_birth(lab: Lab) -> None:

@@ -12,8 +12,6 @@ import gc
 import json
 import time
 import typing as t
-import urllib.error
-import urllib.request
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
@@ -426,32 +424,26 @@ def test_dump_is_json_and_tells_what_changed(lab: Lab) -> None:
     assert lab.part.dump() == before
 
 
-def ask(lab: Lab, path: str, body: t.Any = None) -> t.Any:
-    """POST to (or, without a body, GET from) the sandbox's own endpoints of this AWS."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{lab.part.endpoint}/_sandbox/{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.load(answer)
-
-
-def test_conditions_over_http(lab: Lab) -> None:
-    """What goes wrong can be set from another process, and is not in the call log."""
+def test_conditions(lab: Lab) -> None:
+    """What the control API passes on: changes of single conditions, unknown ones refused, part of the world."""
     where = {"zone": "eu-central-1a", "instance_type": "*"}
-    assert ask(lab, "conditions", {"no_capacity": [where]})["no_capacity"] == [where]
-    assert ask(lab, "conditions")["no_capacity"] == [where]
-    assert lab.ledger.calls == []
+    world = lab.part.snapshot()
+    assert lab.part.set_conditions({"no_capacity": [where]})["no_capacity"] == [where]
+    assert lab.part.set_conditions({"capacity": 5})["no_capacity"] == [where]
     with refused("InsufficientInstanceCapacity"):
         lab.launch()
-    with pytest.raises(urllib.error.HTTPError):
-        ask(lab, "conditions", {"colour": "red"})
+    with pytest.raises(ValueError, match="colour"):
+        lab.part.set_conditions({"colour": "red"})
+    lab.part.restore(world)
+    assert lab.launch()
 
 
 def test_a_terminated_instance_is_forgotten(lab: Lab) -> None:
-    """API_TerminateInstances: visible for approximately one hour; IdempotentInstanceTerminated stays."""
+    """API_TerminateInstances: visible for approximately one hour; errors-overview IdempotentInstanceTerminated stays."""
     instance_id, other = lab.running(ClientToken="one"), lab.running()
     lab.ec2.terminate_instances(InstanceIds=[instance_id])
     until(lambda: lab.state(instance_id) == "terminated")
-    assert ask(lab, "forget-terminated", {}) == [instance_id]
+    lab.part.set_conditions({"terminated_listed": 0.0})
     assert (lab.state(instance_id), lab.state(other)) == ("", "running")
     with refused("InvalidInstanceID.NotFound"):
         lab.ec2.describe_instances(InstanceIds=[instance_id])

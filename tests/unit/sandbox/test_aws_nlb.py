@@ -64,8 +64,7 @@ def is_ended(connection: socket.socket) -> bool:
 def test_connections_reach_all_healthy_targets(lab: Lab) -> None:
     """NLB/introduction: a listener forwards to the healthy registered targets; here every zone's address does."""
     with front(lab, "one", "two"):
-        for address in lab.part.addresses_of("fargle-apiserver"):
-            until(lambda address=address: answers(address) == {"one", "two"})
+        until(lambda: all(answers(address) == {"one", "two"} for address in lab.part.addresses_of("fargle-apiserver")))
 
 
 def test_bytes_go_both_ways(lab: Lab) -> None:
