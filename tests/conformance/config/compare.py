@@ -78,10 +78,25 @@ class Difference:
     mine: str
 
 
+# Where we differ knowingly: words of their answer or our error, and why.
+KNOWN = {
+    "nil pointer dereference": "Talos crashes; we answer",
+    "interface conversion": "Talos crashes; we answer",
+    "the config has no such document": "up to 1.13 Talos adds an empty document when a delete's document is missing; we refuse",
+    "strictCgroupClassOrdering": "new in a later patch release of 1.12 than the module proxy has",
+    "swap does not belong to FilesystemType": "new in a later patch release of 1.10 than the module proxy has",
+    "must be a single value, not a mapping": "up to 1.12 Talos takes {} for an unset address; we refuse",
+    "replace operation value must be object or array": "older releases' JSON patches may replace the whole config by a scalar; we refuse",
+    "checkSecurebootStatusOnEnroll": "new in a later patch release of 1.6 than the module proxy has",
+}
+
+
 def difference(case: Case, answer: dict[str, t.Any], minor: int) -> Difference | None:
     """How the answers differ, or None."""
     text, error = ours(case, minor)
     if bool(error) != bool(answer["error"]):
+        if any(words in error + answer["error"] for words in KNOWN):
+            return None
         words = re.sub(r"line \d+|\d+", "N", error or answer["error"].replace("\n", " "))[-100:]
         return Difference(f"{'we' if error else 'they'} refuse: {words}", case, answer["error"] or answer["text"], error or text)
     if text != answer["text"]:
