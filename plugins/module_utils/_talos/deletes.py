@@ -17,6 +17,7 @@ from .table import Field
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
 FIRST_MINOR = 8
+UNTYPED_SINCE = 12
 HEAD_KEYS = frozenset(("version", "kind", "name"))
 
 
@@ -139,7 +140,7 @@ def _without(value: t.Any, field: Field, path: tuple[str, ...], delete: Delete, 
         return _without_member(value, field, first, rest, delete, minor)
     if field.kind == "map":
         return _without_key(value, first, rest, t.cast(Field, field.item), delete, minor)
-    if field.kind == "unstructured":
+    if field.kind == "unstructured" and minor >= UNTYPED_SINCE:
         return _without_untyped(value, first, rest)
     if field.kind == "list":
         return _without_item(value, t.cast(Field, field.item), first, rest, delete, minor)

@@ -97,6 +97,12 @@ def test_delete_of_what_is_not_there_is_refused() -> None:
     assert "machine.network.hostname': lookup failed" in refused("machine: {type: worker}", "machine: {network: {hostname: {$patch: delete}}}")
 
 
+def test_keys_of_untyped_data_can_be_deleted_from_1_12_on() -> None:
+    base, patch = "machine: {kubelet: {extraConfig: {a: 1, b: 2}}}", "machine: {kubelet: {extraConfig: {a: {$patch: delete}}}}"
+    assert pick(patched(base, patch, minor=12), "machine.kubelet.extraConfig") == {"b": 2}
+    assert "lookup failed" in refused(base, patch, minor=11)
+
+
 def test_json_patch_changes_a_single_document_only() -> None:
     base = "machine: {type: worker}"
     patch = '[{"op": "add", "path": "/machine/network", "value": {"hostname": "a"}}]'
