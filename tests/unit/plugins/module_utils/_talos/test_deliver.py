@@ -146,7 +146,7 @@ def run(authority: Authority, *rows: dict[str, t.Any], console: deliver.Console 
         "talosconfig": talosconfig(authority),
         "endpoints": [],
         "identity_check": "console" if console else "none",
-        "wait_timeout": 1.0,
+        "wait_timeout": 20.0,
         "concurrency": 50,
     }
     return deliver.apply_configs({**params, **options}, console, check)
@@ -210,12 +210,12 @@ def test_no_secret_in_results(machine: Make, authority: Authority) -> None:
 
 
 def test_workers_all_at_once(machine: Make, authority: Authority) -> None:
-    machines = [machine(lingers=0.3).maintenance() for _number in range(10)]
+    machines = [machine(lingers=1.0).maintenance() for _number in range(10)]
     start = time.monotonic()
-    outcome = run(authority, *(row(f"w-{number}", node) for number, node in enumerate(machines)), wait_timeout=5.0)
+    outcome = run(authority, *(row(f"w-{number}", node) for number, node in enumerate(machines)))
     assert outcome.failures == {}
     assert [node["name"] for node in outcome.nodes] == [f"w-{number}" for number in range(10)]
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 9
     assert len({node.applied for node in machines}) == 10
 
 
@@ -298,8 +298,8 @@ def test_D10b_lingering_maintenance_api(machine: Make, authority: Authority) -> 
 
 def test_stage_running_is_waited_for(machine: Make, authority: Authority) -> None:
     node = machine(stage="booting").maintenance()
-    outcome = run(authority, row("a", node), wait_timeout=0.3)
-    assert outcome.failures["a"] == f"{node.ip}: not done within 0.3 s; last seen: stage booting"
+    outcome = run(authority, row("a", node), wait_timeout=1.0)
+    assert outcome.failures["a"] == f"{node.ip}: not done within 1 s; last seen: stage booting"
     assert [step.node for step in outcome.steps] == ["a"]
     assert outcome.nodes[0]["stage"] == "booting"
 
@@ -340,7 +340,7 @@ def test_refused_config_names_no_secret(machine: Make, authority: Authority) -> 
 
 def test_one_failure_leaves_the_others_alone(machine: Make, authority: Authority, loop: Loop) -> None:
     good, silent = machine().maintenance(), Node(loop, authority)
-    outcome = run(authority, row("a", silent), row("b", good), wait_timeout=0.3)
+    outcome = run(authority, row("a", silent), row("b", good), wait_timeout=2.0)
     assert list(outcome.failures) == ["a"]
     assert "last seen: the Talos API does not answer (connection refused)" in outcome.failures["a"]
     assert [(node["name"], node["was"], node["applied"]) for node in outcome.nodes] == [("a", "unreachable", False), ("b", "maintenance", True)]
@@ -449,7 +449,7 @@ def etcd(nodes: t.Callable[..., Node]) -> Etcd:
 
 
 def control(etcd: Etcd, authority: Authority, *rows: dict[str, t.Any], **options: t.Any) -> Outcome:
-    return run(authority, *rows, **{"role": "controlplane", "endpoints": [etcd.node.ip], "wait_timeout": 3.0, **options})
+    return run(authority, *rows, **{"role": "controlplane", "endpoints": [etcd.node.ip], **options})
 
 
 def test_control_planes_one_by_one(machine: Make, authority: Authority, etcd: Etcd) -> None:
@@ -474,7 +474,7 @@ def test_D5_a_learner_of_another_run_is_waited_for(machine: Make, authority: Aut
 def test_the_next_is_not_configured_after_a_failure(machine: Make, authority: Authority, etcd: Etcd) -> None:
     stuck, waiting = machine(None).maintenance(), machine(etcd).maintenance()
     waiting_for = Console(a=told(stuck.fingerprint), b=["", "", told(waiting.fingerprint)])
-    outcome = control(etcd, authority, row("a", stuck), row("b", waiting), console=waiting_for, wait_timeout=0.4)
+    outcome = control(etcd, authority, row("a", stuck), row("b", waiting), console=waiting_for, wait_timeout=1.5)
     assert "not yet a member of etcd" in outcome.failures["a"]
     assert outcome.failures["b"] == "not configured, since a did not become a voting member of etcd"
     assert waiting.calls == []
@@ -501,8 +501,8 @@ def test_half_joined_control_plane_goes_first(machine: Make, authority: Authorit
 
 
 def test_waiting_for_the_turn_costs_no_time(machine: Make, authority: Authority, etcd: Etcd) -> None:
-    machines = [machine(etcd, lingers=0.3).maintenance() for _number in range(3)]
-    outcome = control(etcd, authority, *(row(f"cp-{number}", node) for number, node in enumerate(machines)), wait_timeout=0.9)
+    machines = [machine(etcd, lingers=0.8).maintenance() for _number in range(3)]
+    outcome = control(etcd, authority, *(row(f"cp-{number}", node) for number, node in enumerate(machines)), wait_timeout=2.0)
     assert outcome.failures == {}
 
 

@@ -91,7 +91,7 @@ class World:
             "unreachable": "fail",
             "allow_single_control_plane": False,
             "allow_last_control_plane": False,
-            "wait_timeout": 0.5,
+            "wait_timeout": 20.0,
         }
         return etcd.etcd_members({**params, **options}, check)
 

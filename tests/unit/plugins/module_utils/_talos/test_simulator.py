@@ -58,7 +58,7 @@ class Lab:
             "talosconfig": self.talosconfig,
             "endpoints": [],
             "identity_check": "console",
-            "wait_timeout": 10.0,
+            "wait_timeout": 60.0,
             "concurrency": 50,
         }
         return deliver.apply_configs({**params, **options}, self.kit.machines.console, check)
@@ -71,7 +71,7 @@ class Lab:
             "unreachable": "fail",
             "allow_single_control_plane": False,
             "allow_last_control_plane": False,
-            "wait_timeout": 10.0,
+            "wait_timeout": 60.0,
         }
         return etcd.etcd_members({**params, **options}, check)
 
