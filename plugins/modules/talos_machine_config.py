@@ -13,7 +13,7 @@ description:
   - Makes the machine configs of any number of nodes from one base config, patches for all of them and what is each node's own,
     and validates them. Nothing is sent anywhere.
   - Patches are taken as C(talosctl machineconfig patch) takes them, by the rules of the Talos release the config is for. A strategic merge patch
-    merges by Talos' own rules (most lists append, C($patch: delete) deletes); a list of operations is a JSON patch (RFC 6902), which
+    merges by Talos' own rules (most lists append, a C($patch) of V(delete) deletes); a list of operations is a JSON patch (RFC 6902), which
     Talos applies to configs of a single document only.
   - The hostname goes where the config's own style has it, C(machine.network.hostname) or a C(HostnameConfig) document, never both;
     so do labels.

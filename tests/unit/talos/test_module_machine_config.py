@@ -101,3 +101,13 @@ def test_labels_and_taints_reach_the_config() -> None:
     machine = yaml.safe_load(run(nodes=[node], return_config=True)["configs"]["n1"])["machine"]
     assert machine["nodeLabels"] == {"fast": "true", "purpose": "gpu"}
     assert machine["kubelet"]["extraConfig"]["registerWithTaints"] == [{"effect": "NoSchedule", "key": "purpose", "value": "gpu"}]
+
+
+def test_the_documentation_names_every_option() -> None:
+    source = (ROOT / "plugins" / "modules" / "talos_machine_config.py").read_text(encoding="utf-8")
+    texts = {name: yaml.safe_load(source.partition(f'{name} = r"""')[2].partition('"""')[0]) for name in ("DOCUMENTATION", "EXAMPLES", "RETURN")}
+    result = run()
+    assert set(texts["DOCUMENTATION"]["options"]) == set(result["invocation"]["module_args"])
+    assert set(texts["DOCUMENTATION"]["options"]["nodes"]["suboptions"]) == set(result["invocation"]["module_args"]["nodes"][0])
+    assert set(texts["RETURN"]) >= set(result) - {"changed", "diff", "invocation"}
+    assert set(texts["RETURN"]["config_info"]["contains"]) == set(result["config_info"])
