@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def shape(option: dict[str, t.Any]) -> dict[str, t.Any]:
     """What documentation and argument spec must agree about."""
-    found = {key: option[key] for key in ("type", "elements", "required", "default", "choices", "aliases") if key in option}
+    found: dict[str, t.Any] = {key: option[key] for key in ("type", "elements", "required", "default", "choices", "aliases") if key in option}
     inner = option.get("suboptions") or option.get("options") or {}
     return {**found, "options": {name: shape(entry) for name, entry in inner.items()}}
 
