@@ -213,8 +213,8 @@ class _Cluster:
         machines.bootstrap(first)
         names = {node.name for node in self.plan.nodes}
         _wait(f"the nodes of {name} to be ready", lambda: names <= {one["name"] for one in machines.nodes() if one["cluster"] == name and one["ready"]})
-        self.account.wait_healthy([arn for arn, _port in self.target_groups["apiserver"]])
         self._workloads()
+        self.account.wait_healthy([arn for kind in self.target_groups.values() for arn, _port in kind])
 
     def _workloads(self) -> None:
         """What runs in the cluster: the usual, and a database with a volume."""

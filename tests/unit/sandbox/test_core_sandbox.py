@@ -115,6 +115,7 @@ def test_control_planes_are_etcd_voters_and_healthy_behind_their_load_balancer_a
     assert targets.pop(6443) == {(instance, "healthy") for instance in control}
     assert targets.keys() == {30080, 30443, 31080, 31443}
     assert not any(instance in control for group in targets.values() for instance, _state in group)
+    assert {state for group in targets.values() for _instance, state in group} == {"healthy"}
 
 
 def test_vault_holds_every_source_of_every_cluster(cloud: RunningSandbox) -> None:
@@ -143,7 +144,7 @@ def test_kubernetes_knows_the_nodes_by_their_machines(cloud: RunningSandbox) -> 
         assert [one.status for one in node.status.conditions if one.type == "Ready"] == ["True"]
         assert ("node-role.kubernetes.io/control-plane" in node.metadata.labels) == ("controlplane" in name)
     assert {pod.status.phase for pod in pods} == {"Running"}
-    assert {owner.kind for pod in pods for owner in pod.metadata.owner_references or []} == {"DaemonSet", "ReplicaSet", "StatefulSet"}
+    assert {owner.kind for pod in pods for owner in pod.metadata.owner_references or []} == {"DaemonSet", "Node", "ReplicaSet", "StatefulSet"}
     assert len(attachments) == len(budgets) == 1
 
 
