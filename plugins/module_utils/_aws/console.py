@@ -11,12 +11,12 @@ from __future__ import annotations
 import typing as t
 
 try:
-    import boto3  # noqa: F401 - used by amazon.aws
+    import boto3
     import botocore.exceptions
+
+    HAS_BOTO3 = bool(boto3)
 except ImportError:
     HAS_BOTO3 = False
-else:
-    HAS_BOTO3 = True
 
 from ansible.module_utils.basic import missing_required_lib
 

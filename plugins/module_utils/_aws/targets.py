@@ -132,7 +132,7 @@ class Placement:
 
 
 # ARN → targets as classify.target returns them; None: the group does not exist (any more).
-Health = dict[str, list[Item] | None]
+Health = dict[str, t.Optional[list[Item]]]
 
 
 def _seen(node: TargetNode, group: Group, item: Item) -> Placement:

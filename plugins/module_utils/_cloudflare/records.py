@@ -273,7 +273,9 @@ def _zone_checked(client: t.Any, options: RecordOptions) -> Zone:
         try:
             status = calls.token_status(client)
         except CloudflareError:
-            raise error from None
+            status = ""
+        if not status:
+            raise
         verdict = "The token itself is valid; it may lack rights on this zone." if status == "active" else f"The token is {status}."
         raise CloudflareError(f"{error} {verdict}", error.status, error.codes) from error
 

@@ -117,7 +117,8 @@ PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key",
 
 
 def _item(field: Field) -> Field:
-    assert field.item is not None, field.path
+    if field.item is None:
+        raise AssertionError(f"the field table has no items below {field.path}")
     return field.item
 
 

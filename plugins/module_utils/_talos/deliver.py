@@ -392,7 +392,8 @@ class Delivery:
 
     def _etcd(self, target: Target) -> Etcd:
         """The membership as others than the target see it; only without others it is asked itself."""
-        assert self.options.talosconfig
+        if not self.options.talosconfig:
+            raise AssertionError("only asked with a talosconfig")
         others = [place for place in self.options.endpoints if place.host != target.address]
         return Etcd(self.options.talosconfig, others or [Endpoint(target.address)])
 

@@ -19,7 +19,7 @@ try:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 except ImportError:
     # Reported by the transport with the name of the missing package.
-    descriptor_pb2 = None
+    descriptor_pb2 = None  # type: ignore[assignment]
 
 # message -> field -> (number, type). Types: a proto scalar, "repeated X", or the name of another message or enum of this table.
 MESSAGES: dict[str, dict[str, tuple[int, str]]] = {

@@ -33,7 +33,7 @@ class JsonPatch:
     operations: tuple[jsonpatch.Operation, ...]
 
 
-Patch = Strategic | JsonPatch
+Patch = t.Union[Strategic, JsonPatch]
 
 
 def load_patch(text: str, minor: int) -> Patch:

@@ -162,7 +162,8 @@ def _in_legacy(config: Config, path: t.Sequence[str], entries: dict[str, t.Any])
 def _in_document(config: Config, name: str, entries: dict[str, t.Any], below: tuple[str, dict[str, t.Any]] | None = None) -> Config:
     """Entries of a document without name (made when missing); below: entries of one of its maps."""
     kind = table.kind(name)
-    assert kind is not None, name
+    if kind is None:
+        raise AssertionError(f"the field table has no document {name}")
     known = config.all(name)
     document = known[0] if known else Document(kind, {"apiVersion": "v1alpha1", "kind": name})
     value = _set(document.value, (), entries)

@@ -73,7 +73,8 @@ def untyped(found: t.Any, secret: bool) -> t.Any:
         return [untyped(entry, secret) for entry in found]
     if secret and not isinstance(found, bool) and found is not None:
         return mark(str(found))
-    return scrub(found) if type(found) is str else found
+    # Subclasses of str stand for scalars that print in a form of their own.
+    return scrub(found) if type(found) is str else found  # pylint: disable=unidiomatic-typecheck
 
 
 def printer(minor: int) -> emit.ConfigPrinter:

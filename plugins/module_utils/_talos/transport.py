@@ -17,9 +17,9 @@ import traceback
 import typing as t
 
 try:
-    import cryptography  # noqa: F401 - used by tls.py
-    import google.protobuf  # noqa: F401 - used by messages.py
-    import yaml  # noqa: F401 - used by talosconfig.py
+    import cryptography
+    import google.protobuf
+    import yaml
     from grpclib.client import Channel, UnaryUnaryMethod
     from grpclib.config import Configuration
     from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
@@ -29,6 +29,8 @@ except ImportError as error:
     IMPORT_ERROR: str | None = traceback.format_exc()
     MISSING = (error.name or "grpclib").partition(".")[0]
 else:
+    # The first three are imported to be missed here; tls.py, messages.py and talosconfig.py use them.
+    USED_ELSEWHERE = (cryptography, google.protobuf, yaml)
     IMPORT_ERROR = None
     MISSING = ""
 

@@ -79,7 +79,7 @@ class Sequence:
     size: int = 1
 
 
-Node = Scalar | Mapping | Sequence
+Node = t.Union[Scalar, Mapping, Sequence]
 
 KEY_SHOWN = re.compile(r"[A-Za-z$<][A-Za-z0-9_./<$-]{0,62}")
 
