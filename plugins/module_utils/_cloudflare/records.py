@@ -277,7 +277,7 @@ def _zone_checked(client: t.Any, options: RecordOptions) -> Zone:
         if not status:
             raise
         verdict = "The token itself is valid; it may lack rights on this zone." if status == "active" else f"The token is {status}."
-        raise CloudflareError(f"{error} {verdict}", error.status, error.codes) from error
+        raise CloudflareError(f"{error} {verdict}", error.status, error.codes) from None
 
 
 def _permission_warnings(zone: Zone) -> list[str]:
