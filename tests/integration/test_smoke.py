@@ -1,0 +1,29 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job once, on whichever ansible-core runs the tests: the oldest supported one has its own lane."""
+
+from __future__ import annotations
+
+from tests import worldview
+from tests.sandbox.fixture import RunningSandbox
+
+from .playbooks import play, succeed
+
+NEW = {"fargle-controlplane-4", "fargle-worker-20"}
+
+
+def test_nodes_come_and_go_on_this_core(cloud: RunningSandbox) -> None:
+    before = worldview.nodes(cloud.control.world(), "fargle")
+    succeed(play(cloud.env, "create_node.yml", "--diff", cluster="fargle", role="cp"))
+    succeed(play(cloud.env, "create_node.yml", cluster="fargle", role="worker", nodes="fargle-worker-20", purpose="batch"))
+    grown = worldview.nodes(cloud.control.world(), "fargle")
+    assert grown.keys() - before.keys() == NEW
+    assert all(grown[name].ready and grown[name].records == [grown[name].address] for name in NEW)
+    assert grown["fargle-controlplane-4"].member == "voter"
+
+    again = succeed(play(cloud.env, "create_node.yml", cluster="fargle", role="worker", nodes="fargle-worker-20", purpose="batch"))
+    assert again.changed == 0
+
+    succeed(play(cloud.env, "delete_node.yml", "--diff", cluster="fargle", nodes=sorted(NEW)))
+    assert worldview.nodes(cloud.control.world(), "fargle") == before
