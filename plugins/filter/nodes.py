@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import _names
+from ..plugin_utils import _names, _results
 
 
 def given(value: t.Any, fallback: t.Any) -> t.Any:
@@ -34,4 +34,5 @@ class FilterModule:
             "node_names": node_names,
             "node_records": _names.node_records,
             "dns_records": _names.dns_records,
+            "problems": _results.problems,
         }
