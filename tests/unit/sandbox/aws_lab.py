@@ -165,7 +165,7 @@ def phases(look: t.Callable[[], str], last: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def refused(code: str, *words: str) -> t.Iterator[None]:
+def expect_refused(code: str, *words: str) -> t.Iterator[None]:
     """The call in the block is answered with this AWS error code, and a message with these words."""
     with pytest.raises(ClientError) as caught:
         yield

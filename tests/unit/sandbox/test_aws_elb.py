@@ -16,7 +16,7 @@ import pytest
 
 from tests.sandbox import nlb
 
-from .aws_lab import Answering, Lab, phases, refused, until
+from .aws_lab import Answering, Lab, expect_refused, phases, until
 
 
 def balancer(lab: Lab, name: str = "fargle-apiserver", **changes: t.Any) -> str:
@@ -80,7 +80,7 @@ def test_only_running_instances_can_be_registered(lab: Lab, state: str) -> None:
         lab.ledger.delays["ec2.terminating"] = 30.0 if state == "shutting-down" else 0.0
         (lab.ec2.stop_instances if state == "stopped" else lab.ec2.terminate_instances)(InstanceIds=[instance_id])
     until(lambda: lab.state(instance_id) == state)
-    with refused("InvalidTarget", "not in a running state", instance_id):
+    with expect_refused("InvalidTarget", "not in a running state", instance_id):
         register(lab, tg, instance_id)
     assert health(lab, tg) == {}
 
@@ -88,7 +88,7 @@ def test_only_running_instances_can_be_registered(lab: Lab, state: str) -> None:
 def test_one_bad_target_refuses_all(lab: Lab) -> None:
     """kubernetes-sigs/aws-load-balancer-controller#1099."""
     tg, good = group(lab), lab.running()
-    with refused("InvalidTarget", "do not exist"):
+    with expect_refused("InvalidTarget", "do not exist"):
         lab.elb.register_targets(TargetGroupArn=tg, Targets=[{"Id": good}, {"Id": "i-0123456789abcdef0"}])
     assert health(lab, tg) == {}
 
@@ -97,7 +97,7 @@ def test_instance_of_another_vpc(lab: Lab) -> None:
     """API_RegisterTargets errors InvalidTarget: is not in the same VPC as the target group."""
     other = lab.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     tg = group(lab, VpcId=other)
-    with refused("InvalidTarget", "VPC"):
+    with expect_refused("InvalidTarget", "VPC"):
         register(lab, tg, lab.running())
 
 
@@ -114,7 +114,7 @@ def test_instance_of_another_vpc(lab: Lab) -> None:
 def test_addresses_outside_the_vpc(lab: Lab, target: dict[str, str], code: str) -> None:
     """API_TargetDescription AvailabilityZone; NLB/target-group-register-targets: subnets of the VPC or private blocks."""
     tg = group(lab, TargetType="ip")
-    with refused(code):
+    with expect_refused(code):
         lab.elb.register_targets(TargetGroupArn=tg, Targets=[target])
 
 
@@ -147,7 +147,7 @@ def test_unknown_target_group(lab: Lab) -> None:
     """API_RegisterTargets errors TargetGroupNotFound."""
     arn = group(lab) + "0"
     for call in (lambda: register(lab, arn, "i-0123456789abcdef0"), lambda: deregister(lab, arn, "i-0123456789abcdef0"), lambda: health(lab, arn)):
-        with refused("TargetGroupNotFound"):
+        with expect_refused("TargetGroupNotFound"):
             call()
 
 
@@ -291,21 +291,21 @@ def test_unknown_load_balancer(lab: Lab) -> None:
     """API_DescribeLoadBalancers errors LoadBalancerNotFound."""
     arn = balancer(lab)
     for words in ({"Names": ["nowhere"]}, {"LoadBalancerArns": [arn + "0"]}, {"LoadBalancerArns": [arn, arn + "0"]}):
-        with refused("LoadBalancerNotFound"):
+        with expect_refused("LoadBalancerNotFound"):
             lab.elb.describe_load_balancers(**words)
 
 
 @pytest.mark.parametrize("name", ["x" * 33, "-x", "x-", "a_b", "internal-x"])
 def test_names_of_load_balancers(lab: Lab, name: str) -> None:
     """API_CreateLoadBalancer Name: 32 characters, alphanumeric or hyphens, not "internal-"."""
-    with refused("ValidationError"):
+    with expect_refused("ValidationError"):
         balancer(lab, name)
 
 
 @pytest.mark.parametrize("name", ["x" * 33, "-x", "a_b"])
 def test_names_of_target_groups(lab: Lab, name: str) -> None:
     """API_CreateTargetGroup Name."""
-    with refused("ValidationError"):
+    with expect_refused("ValidationError"):
         group(lab, name)
 
 
@@ -315,18 +315,18 @@ def test_creating_twice(lab: Lab) -> None:
     assert (balancer(lab), group(lab)) == (lb, tg)
     assert listen(lab, lb, tg) == listen(lab, lb, tg)
     other = group(lab, "fargle-other")
-    with refused("DuplicateLoadBalancerName"):
+    with expect_refused("DuplicateLoadBalancerName"):
         balancer(lab, Scheme="internet-facing")
-    with refused("DuplicateTargetGroupName"):
+    with expect_refused("DuplicateTargetGroupName"):
         group(lab, Port=443)
-    with refused("DuplicateListener"):
+    with expect_refused("DuplicateListener"):
         listen(lab, lb, other)
 
 
 def test_a_target_group_has_one_load_balancer(lab: Lab) -> None:
     """NLB/load-balancer-target-groups: a target group can be used with one load balancer; errors TargetGroupAssociationLimit."""
     tg = used_group(lab)
-    with refused("TargetGroupAssociationLimit"):
+    with expect_refused("TargetGroupAssociationLimit"):
         listen(lab, balancer(lab, "other"), tg)
 
 
@@ -344,7 +344,7 @@ def test_load_balancer_comes_up(lab: Lab) -> None:
 def test_security_groups_only_from_birth(lab: Lab) -> None:
     """API_SetSecurityGroups: not on an NLB made without; ansible-collections/community.aws#2049."""
     without, with_one = balancer(lab), balancer(lab, "other", SecurityGroups=[lab.group])
-    with refused("InvalidConfigurationRequest"):
+    with expect_refused("InvalidConfigurationRequest"):
         lab.elb.set_security_groups(LoadBalancerArn=without, SecurityGroups=[lab.group])
     assert lab.elb.set_security_groups(LoadBalancerArn=with_one, SecurityGroups=[lab.group])["SecurityGroupIds"] == [lab.group]
 
@@ -352,9 +352,9 @@ def test_security_groups_only_from_birth(lab: Lab) -> None:
 def test_subnets_of_a_load_balancer(lab: Lab) -> None:
     """API_CreateLoadBalancer Subnets: one per zone; errors SubnetNotFound."""
     second = lab.ec2.create_subnet(VpcId=lab.vpc, CidrBlock=f"{lab.network}.40.0/24", AvailabilityZone="eu-central-1a")["Subnet"]["SubnetId"]
-    with refused("InvalidConfigurationRequest", "Availability Zone"):
+    with expect_refused("InvalidConfigurationRequest", "Availability Zone"):
         balancer(lab, Subnets=[lab.subnets["a"], second])
-    with refused("SubnetNotFound"):
+    with expect_refused("SubnetNotFound"):
         balancer(lab, Subnets=["subnet-0123456789abcdef0"])
 
 
@@ -375,7 +375,7 @@ def test_attributes(lab: Lab) -> None:
     shown = {one["Key"]: one["Value"] for one in lab.elb.describe_target_group_attributes(TargetGroupArn=tg)["Attributes"]}
     assert shown["deregistration_delay.timeout_seconds"] == "300"
     assert shown["deregistration_delay.connection_termination.enabled"] == "false"
-    with refused("ValidationError", "not recognized"):
+    with expect_refused("ValidationError", "not recognized"):
         lab.elb.modify_target_group_attributes(TargetGroupArn=tg, Attributes=[{"Key": "colour", "Value": "red"}])
 
 
@@ -389,7 +389,7 @@ def test_pages_of_load_balancers(lab: Lab) -> None:
     assert len(first["LoadBalancers"]) == 2 and first["NextMarker"]
     pages = lab.elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 2})
     assert {one["LoadBalancerArn"] for page in pages for one in page["LoadBalancers"]} == arns
-    with refused("ValidationError"):
+    with expect_refused("ValidationError"):
         lab.elb.describe_load_balancers(PageSize=401)
 
 
@@ -426,7 +426,7 @@ def test_target_groups_by_arn_are_at_most_twenty(lab: Lab) -> None:
     """ansible-collections/amazon.aws#1593: You cannot describe more than '20' target groups at a time."""
     arns = [group(lab, f"tg-{number}") for number in range(21)]
     assert len(lab.elb.describe_target_groups(TargetGroupArns=arns[:20])["TargetGroups"]) == 20
-    with refused("ValidationError", "'20' target groups"):
+    with expect_refused("ValidationError", "'20' target groups"):
         lab.elb.describe_target_groups(TargetGroupArns=arns)
 
 
@@ -435,15 +435,15 @@ def test_tags_of_at_most_twenty(lab: Lab) -> None:
     arns = [group(lab, f"tg-{number}", Tags=[{"Key": "Cluster", "Value": "fargle"}]) for number in range(21)]
     shown = lab.elb.describe_tags(ResourceArns=arns[:20])["TagDescriptions"]
     assert len(shown) == 20 and shown[0]["Tags"] == [{"Key": "Cluster", "Value": "fargle"}]
-    with refused("ValidationError", "20"):
+    with expect_refused("ValidationError", "20"):
         lab.elb.describe_tags(ResourceArns=arns)
 
 
 def test_tags_of_what_is_gone(lab: Lab) -> None:
     """API_DescribeTags errors TargetGroupNotFound, LoadBalancerNotFound."""
-    with refused("TargetGroupNotFound"):
+    with expect_refused("TargetGroupNotFound"):
         lab.elb.describe_tags(ResourceArns=[group(lab) + "0"])
-    with refused("LoadBalancerNotFound"):
+    with expect_refused("LoadBalancerNotFound"):
         lab.elb.describe_tags(ResourceArns=[balancer(lab) + "0"])
 
 
@@ -473,11 +473,11 @@ def test_pages_of_resources(lab: Lab) -> None:
     assert len(page["ResourceTagMappingList"]) == 3 and page["PaginationToken"]
     assert api.get_resources(ResourcesPerPage=3, PaginationToken=page["PaginationToken"])["PaginationToken"] == ""
     assert resources(lab, ResourcesPerPage=2, TagFilters=[{"Key": "Cluster"}]) == arns
-    with refused("InvalidParameterException"):
+    with expect_refused("InvalidParameterException"):
         api.get_resources(ResourcesPerPage=101)
-    with refused("InvalidParameterException"):
+    with expect_refused("InvalidParameterException"):
         api.get_resources(ResourceARNList=list(arns), TagFilters=[{"Key": "Cluster"}])
-    with refused("PaginationTokenExpiredException"):
+    with expect_refused("PaginationTokenExpiredException"):
         api.get_resources(PaginationToken="bm8=")
 
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from tests.sandbox.aws.ec2 import StrictEC2Backend
 from tests.sandbox.calls import Fault
 
-from .aws_lab import Lab, refused, until
+from .aws_lab import Lab, expect_refused, until
 
 
 def left_over(lab: Lab, instance_id: str) -> list[str]:
@@ -99,7 +99,7 @@ def test_a_terminated_instance_does_not_start(lab: Lab) -> None:
     """API errors-overview IncorrectInstanceState."""
     instance_id = lab.running()
     lab.ec2.terminate_instances(InstanceIds=[instance_id])
-    with refused("IncorrectInstanceState"):
+    with expect_refused("IncorrectInstanceState"):
         lab.ec2.start_instances(InstanceIds=[instance_id])
 
 
@@ -133,9 +133,9 @@ def test_a_new_instance_is_not_visible_at_once(lab: Lab) -> None:
     instance_id = lab.launch(ClientToken="one")
     assert lab.state(instance_id) == ""
     assert lab.ec2.describe_instances(Filters=[{"Name": "client-token", "Values": ["one"]}])["Reservations"] == []
-    with refused("InvalidInstanceID.NotFound"):
+    with expect_refused("InvalidInstanceID.NotFound"):
         lab.ec2.describe_instances(InstanceIds=[instance_id])
-    with refused("InvalidInstanceID.NotFound"):
+    with expect_refused("InvalidInstanceID.NotFound"):
         lab.ec2.create_tags(Resources=[instance_id], Tags=[{"Key": "a", "Value": "b"}])
     assert lab.launch(ClientToken="one") == instance_id, "the token knows it all the same"
     until(lambda: lab.state(instance_id) == "running")
@@ -143,9 +143,9 @@ def test_a_new_instance_is_not_visible_at_once(lab: Lab) -> None:
 
 def test_unknown_and_malformed_ids(lab: Lab) -> None:
     """API errors-overview InvalidInstanceID.NotFound, InvalidInstanceID.Malformed."""
-    with refused("InvalidInstanceID.NotFound"):
+    with expect_refused("InvalidInstanceID.NotFound"):
         lab.ec2.describe_instances(InstanceIds=["i-0123456789abcdef0"])
-    with refused("InvalidInstanceID.Malformed"):
+    with expect_refused("InvalidInstanceID.Malformed"):
         lab.ec2.describe_instances(InstanceIds=["node-1"])
 
 
@@ -155,7 +155,7 @@ def test_unknown_and_malformed_ids(lab: Lab) -> None:
 def test_protected_instance_fails_the_call(lab: Lab) -> None:
     """API errors-overview OperationNotPermitted; getmoto/moto#4097."""
     protected, other = lab.running(DisableApiTermination=True), lab.running()
-    with refused("OperationNotPermitted", protected, "disableApiTermination"):
+    with expect_refused("OperationNotPermitted", protected, "disableApiTermination"):
         lab.ec2.terminate_instances(InstanceIds=[other, protected])
     assert (lab.state(protected), lab.state(other)) == ("running", "running")
 
@@ -163,7 +163,7 @@ def test_protected_instance_fails_the_call(lab: Lab) -> None:
 def test_protection_counts_per_zone(lab: Lab) -> None:
     """API_TerminateInstances: instances in zones without a protected one are terminated although the call fails."""
     protected, far = lab.running(DisableApiTermination=True), lab.running(SubnetId=lab.subnets["b"])
-    with refused("OperationNotPermitted"):
+    with expect_refused("OperationNotPermitted"):
         lab.ec2.terminate_instances(InstanceIds=[far, protected])
     until(lambda: lab.state(far) == "terminated")
     assert lab.state(protected) == "running"
@@ -172,7 +172,7 @@ def test_protection_counts_per_zone(lab: Lab) -> None:
 def test_one_unknown_id_saves_all(lab: Lab) -> None:
     """API_TerminateInstances: if the request fails because of a single incorrect instance ID, none are terminated."""
     instance_id = lab.running()
-    with refused("InvalidInstanceID.NotFound"):
+    with expect_refused("InvalidInstanceID.NotFound"):
         lab.ec2.terminate_instances(InstanceIds=[instance_id, "i-0123456789abcdef0"])
     assert lab.state(instance_id) == "running"
 
@@ -205,19 +205,19 @@ def test_pages(lab: Lab) -> None:
 @pytest.mark.parametrize("size", [4, 1001])
 def test_page_size(lab: Lab, size: int) -> None:
     """API_DescribeInstances MaxResults: between 5 and 1000."""
-    with refused("InvalidParameterValue", "maxResults"):
+    with expect_refused("InvalidParameterValue", "maxResults"):
         lab.ec2.describe_instances(MaxResults=size)
 
 
 def test_ids_and_page_size_exclude_each_other(lab: Lab) -> None:
     """API_DescribeInstances: you cannot specify MaxResults and the instance IDs in the same request."""
-    with refused("InvalidParameterCombination"):
+    with expect_refused("InvalidParameterCombination"):
         lab.ec2.describe_instances(InstanceIds=[lab.launch()], MaxResults=5)
 
 
 def test_invented_page_token(lab: Lab) -> None:
     """API errors-overview InvalidPaginationToken."""
-    with refused("InvalidPaginationToken"):
+    with expect_refused("InvalidPaginationToken"):
         lab.ec2.describe_instances(MaxResults=5, NextToken="bm8=")
 
 
@@ -249,7 +249,7 @@ def test_filters(lab: Lab, name: str, values: list[str], found: list[str]) -> No
 def test_unknown_filter(lab: Lab) -> None:
     """API errors-overview InvalidParameterValue."""
     lab.launch()
-    with refused("InvalidParameterValue", "colour"):
+    with expect_refused("InvalidParameterValue", "colour"):
         lab.ec2.describe_instances(Filters=[{"Name": "colour", "Values": ["red"]}])
 
 
@@ -294,7 +294,7 @@ def test_console_keeps_the_last_64_kilobytes(lab: Lab) -> None:
 def test_latest_console_needs_nitro(lab: Lab) -> None:
     """API errors-overview UnsupportedOperation; GetConsoleOutput Latest is supported on Nitro-based types."""
     instance_id = lab.running(InstanceType="m4.large")
-    with refused("UnsupportedOperation"):
+    with expect_refused("UnsupportedOperation"):
         lab.ec2.get_console_output(InstanceId=instance_id, Latest=True)
 
 
@@ -307,7 +307,7 @@ def test_images(lab: Lab) -> None:
     assert (image["Name"], image["RootDeviceName"]) == ("talos-v1.11.2-eu-central-1-amd64", "/dev/xvda")
     assert (image["Architecture"], image["State"]) == ("x86_64", "available")
     assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 10
-    with refused("InvalidAMIID.NotFound"):
+    with expect_refused("InvalidAMIID.NotFound"):
         lab.ec2.describe_images(ImageIds=["ami-0123456789abcdef0"])
 
 
@@ -315,7 +315,7 @@ def test_instance_types(lab: Lab) -> None:
     """API_DescribeInstanceTypes; errors-overview InvalidInstanceType."""
     shown = lab.ec2.describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"][0]
     assert (shown["Hypervisor"], shown["ProcessorInfo"]["SupportedArchitectures"]) == ("nitro", ["x86_64"])
-    with refused("InvalidInstanceType"):
+    with expect_refused("InvalidInstanceType"):
         lab.ec2.describe_instance_types(InstanceTypes=["no.such"])
 
 
@@ -345,7 +345,7 @@ def test_fault(lab: Lab, service: str, operation: str, kind: str, code: str) -> 
     name = {"tagging": "resourcegroupstaggingapi"}.get(service, service)
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")
     lab.ledger.faults = [Fault(kind, service, operation, [1])]
-    with refused(code):
+    with expect_refused(code):
         getattr(lab.client(name), snake)()
     getattr(lab.client(name), snake)()
 
@@ -430,7 +430,7 @@ def test_conditions(lab: Lab) -> None:
     world = lab.part.snapshot()
     assert lab.part.set_conditions({"no_capacity": [where]})["no_capacity"] == [where]
     assert lab.part.set_conditions({"capacity": 5})["no_capacity"] == [where]
-    with refused("InsufficientInstanceCapacity"):
+    with expect_refused("InsufficientInstanceCapacity"):
         lab.launch()
     with pytest.raises(ValueError, match="colour"):
         lab.part.set_conditions({"colour": "red"})
@@ -445,9 +445,9 @@ def test_a_terminated_instance_is_forgotten(lab: Lab) -> None:
     until(lambda: lab.state(instance_id) == "terminated")
     lab.part.set_conditions({"terminated_listed": 0.0})
     assert (lab.state(instance_id), lab.state(other)) == ("", "running")
-    with refused("InvalidInstanceID.NotFound"):
+    with expect_refused("InvalidInstanceID.NotFound"):
         lab.ec2.describe_instances(InstanceIds=[instance_id])
-    with refused("IdempotentInstanceTerminated"):
+    with expect_refused("IdempotentInstanceTerminated"):
         lab.launch(ClientToken="one")
 
 

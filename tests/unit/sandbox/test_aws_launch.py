@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from .aws_lab import Lab, refused, until
+from .aws_lab import Lab, expect_refused, until
 
 IDEMPOTENCY = "https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html"
 ERRORS = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"
@@ -46,7 +46,7 @@ def test_repeated_token_shows_the_instance_as_it_is_now(lab: Lab) -> None:
 def test_other_parameters_for_a_token_are_a_mismatch(lab: Lab) -> None:
     """devguide/ec2-api-idempotency: the retry fails with IdempotentParameterMismatch."""
     lab.launch(ClientToken="one")
-    with refused("IdempotentParameterMismatch"):
+    with expect_refused("IdempotentParameterMismatch"):
         lab.launch(ClientToken="one", InstanceType="m5.xlarge")
     assert len(lab.ec2.describe_instances()["Reservations"]) == 1
 
@@ -54,7 +54,7 @@ def test_other_parameters_for_a_token_are_a_mismatch(lab: Lab) -> None:
 def test_other_tags_for_a_token_are_a_mismatch(lab: Lab) -> None:
     """devguide/ec2-api-idempotency: any changed parameter but the zone."""
     lab.launch(ClientToken="one")
-    with refused("IdempotentParameterMismatch"):
+    with expect_refused("IdempotentParameterMismatch"):
         lab.launch(ClientToken="one", TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "x"}]}])
 
 
@@ -65,7 +65,7 @@ def test_token_of_a_terminated_instance_is_spent(lab: Lab, slow: float) -> None:
     lab.ledger.delays["ec2.terminating"] = slow
     lab.ec2.terminate_instances(InstanceIds=[instance_id])
     until(lambda: lab.state(instance_id) == ("shutting-down" if slow else "terminated"))
-    with refused("IdempotentInstanceTerminated"):
+    with expect_refused("IdempotentInstanceTerminated"):
         lab.launch(ClientToken="one")
 
 
@@ -81,7 +81,7 @@ def test_tokens_count_per_zone(lab: Lab) -> None:
 
 def test_refused_launch_leaves_its_token_free(lab: Lab) -> None:
     """devguide/ec2-api-idempotency: only a request that completed successfully binds the token."""
-    with refused("InvalidAMIID.NotFound"):
+    with expect_refused("InvalidAMIID.NotFound"):
         lab.launch(ClientToken="one", ImageId="ami-0123456789abcdef0")
     assert lab.launch(ClientToken="one").startswith("i-")
 
@@ -89,7 +89,7 @@ def test_refused_launch_leaves_its_token_free(lab: Lab) -> None:
 def test_token_has_at_most_64_characters(lab: Lab) -> None:
     """API_RunInstances ClientToken: maximum 64 ASCII characters."""
     assert lab.launch(ClientToken="x" * 64)
-    with refused("InvalidParameterValue", "64"):
+    with expect_refused("InvalidParameterValue", "64"):
         lab.launch(ClientToken="x" * 65)
 
 
@@ -98,7 +98,7 @@ def test_token_has_at_most_64_characters(lab: Lab) -> None:
 
 def test_dry_run_launches_nothing(lab: Lab) -> None:
     """API_RunInstances DryRun: DryRunOperation if you have the permissions."""
-    with refused("DryRunOperation"):
+    with expect_refused("DryRunOperation"):
         lab.launch(DryRun=True, ClientToken="one")
     assert lab.ec2.describe_instances()["Reservations"] == []
     call = next(call for call in lab.ledger.calls if call.operation == "RunInstances")
@@ -110,7 +110,7 @@ def test_dry_run_launches_nothing(lab: Lab) -> None:
 def test_without_permission(lab: Lab, dry: bool) -> None:
     """API_RunInstances DryRun: otherwise UnauthorizedOperation."""
     lab.part.conditions.denied = ["RunInstances"]
-    with refused("UnauthorizedOperation"):
+    with expect_refused("UnauthorizedOperation"):
         lab.launch(DryRun=dry)
 
 
@@ -125,14 +125,14 @@ def test_without_permission(lab: Lab, dry: bool) -> None:
 )
 def test_dry_run_validates_the_request(lab: Lab, changes: dict[str, t.Any], code: str) -> None:
     """hashicorp/packer-plugin-amazon#649, awslabs/engineering-development-hub#77, aws/aws-parallelcluster#1248."""
-    with refused(code):
+    with expect_refused(code):
         lab.launch(DryRun=True, **changes)
 
 
 def test_dry_run_does_not_look_for_room(lab: Lab) -> None:
     """API_RunInstances DryRun: it checks permissions without making the request; capacity and keys show only then."""
     lab.part.conditions.no_capacity = [{"zone": "*", "instance_type": "*"}]
-    with refused("DryRunOperation"):
+    with expect_refused("DryRunOperation"):
         lab.launch(DryRun=True, **root(lab, Encrypted=True, KmsKeyId="alias/none"))
 
 
@@ -140,7 +140,7 @@ def test_dry_run_does_not_look_for_room(lab: Lab) -> None:
 def test_dry_run_of_other_actions(lab: Lab, operation: str) -> None:
     """API CommonParameters DryRun."""
     instance_id = lab.running()
-    with refused("DryRunOperation"):
+    with expect_refused("DryRunOperation"):
         getattr(lab.ec2, operation)(InstanceIds=[instance_id], DryRun=True)
     assert lab.state(instance_id) == "running"
 
@@ -172,7 +172,7 @@ REFUSALS: list[tuple[str, dict[str, t.Any], str]] = [
 @pytest.mark.parametrize(("changes", "code"), [(changes, code) for _, changes, code in REFUSALS], ids=[name for name, _, _ in REFUSALS])
 def test_refusal(lab: Lab, changes: dict[str, t.Any], code: str) -> None:
     """API errors-overview, the code of this case; nothing is launched."""
-    with refused(code):
+    with expect_refused(code):
         lab.launch(**changes)
     assert lab.ec2.describe_instances()["Reservations"] == []
 
@@ -192,13 +192,13 @@ DEVICES: list[tuple[str, dict[str, t.Any], str]] = [
 @pytest.mark.parametrize(("ebs", "code"), [(ebs, code) for _, ebs, code in DEVICES], ids=[name for name, _, _ in DEVICES])
 def test_block_device_refusal(lab: Lab, ebs: dict[str, t.Any], code: str) -> None:
     """API_EbsBlockDevice and API_CreateVolume: sizes, types and performance."""
-    with refused(code):
+    with expect_refused(code):
         lab.launch(**root(lab, **ebs))
 
 
 def test_device_name(lab: Lab) -> None:
     """API errors-overview InvalidBlockDeviceMapping."""
-    with refused("InvalidBlockDeviceMapping", "Invalid device name"):
+    with expect_refused("InvalidBlockDeviceMapping", "Invalid device name"):
         lab.launch(BlockDeviceMappings=[{"DeviceName": "root", "Ebs": {"VolumeSize": 20}}])
 
 
@@ -215,7 +215,7 @@ def test_group_of_another_vpc(lab: Lab) -> None:
     """API errors-overview InvalidParameter: you cannot specify a security group and a subnet in different VPCs."""
     other = lab.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     group = lab.ec2.create_security_group(GroupName="other", Description="x", VpcId=other)["GroupId"]
-    with refused("InvalidParameter", "different networks"):
+    with expect_refused("InvalidParameter", "different networks"):
         lab.launch(SecurityGroupIds=[group])
 
 
@@ -223,7 +223,7 @@ def test_at_most_five_groups(lab: Lab) -> None:
     """API errors-overview SecurityGroupsPerInterfaceLimitExceeded; amazon-vpc-limits: 5 per network interface."""
     groups = [lab.ec2.create_security_group(GroupName=f"g{n}", Description="x", VpcId=lab.vpc)["GroupId"] for n in range(6)]
     assert lab.launch(SecurityGroupIds=groups[:5])
-    with refused("SecurityGroupsPerInterfaceLimitExceeded"):
+    with expect_refused("SecurityGroupsPerInterfaceLimitExceeded"):
         lab.launch(SecurityGroupIds=groups)
 
 
@@ -236,9 +236,9 @@ def test_no_groups_means_the_default_group_of_the_vpc(lab: Lab) -> None:
 def test_interface_and_instance_level_network_words(lab: Lab) -> None:
     """API_RunInstances SecurityGroupIds, SubnetId: if you specify a network interface, they must be part of it."""
     interface = {"DeviceIndex": 0, "SubnetId": lab.subnets["a"], "Groups": [lab.group]}
-    with refused("InvalidParameterCombination", "security groups"):
+    with expect_refused("InvalidParameterCombination", "security groups"):
         lab.launch(NetworkInterfaces=[interface], SubnetId=None)
-    with refused("InvalidParameterCombination", "subnet"):
+    with expect_refused("InvalidParameterCombination", "subnet"):
         lab.launch(NetworkInterfaces=[interface], SecurityGroupIds=None)
 
 
@@ -247,14 +247,14 @@ def test_type_not_offered_in_the_zone(lab: Lab) -> None:
     filters = [{"Name": "instance-type", "Values": ["f2.6xlarge"]}]
     rows = lab.ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=filters)["InstanceTypeOfferings"]
     assert sorted(row["Location"] for row in rows) == ["eu-central-1b", "eu-central-1c"]
-    with refused("Unsupported", "Availability Zone", "eu-central-1b, eu-central-1c"):
+    with expect_refused("Unsupported", "Availability Zone", "eu-central-1b, eu-central-1c"):
         lab.launch(InstanceType="f2.6xlarge")
 
 
 def test_no_capacity_in_one_zone(lab: Lab) -> None:
     """API errors-overview InsufficientInstanceCapacity; aws/karpenter-provider-aws#2275."""
     lab.part.conditions.no_capacity = [{"zone": "eu-central-1a", "instance_type": "m5.large"}]
-    with refused("InsufficientInstanceCapacity", "eu-central-1a"):
+    with expect_refused("InsufficientInstanceCapacity", "eu-central-1a"):
         lab.launch(ClientToken="one")
     assert lab.launch(ClientToken="one", SubnetId=lab.subnets["b"])
     assert lab.launch(InstanceType="m5.xlarge")
@@ -264,18 +264,18 @@ def test_max_count_is_cut_to_the_capacity_and_min_count_is_not(lab: Lab) -> None
     """API_RunInstances MinCount, MaxCount: the largest possible number above the specified minimum count."""
     lab.part.conditions.capacity = 2
     assert len(lab.ec2.run_instances(**lab.request(MinCount=1, MaxCount=5))["Instances"]) == 2
-    with refused("VcpuLimitExceeded"):
+    with expect_refused("VcpuLimitExceeded"):
         lab.ec2.run_instances(**lab.request(MinCount=3, MaxCount=5))
 
 
 def test_placement_group_strategy_must_suit_the_type(lab: Lab) -> None:
     """UserGuide/placement-strategies: cluster placement groups are not supported by burstable types."""
     lab.ec2.create_placement_group(GroupName="tight", Strategy="cluster")
-    with refused("InvalidParameterCombination", "t3.medium"):
+    with expect_refused("InvalidParameterCombination", "t3.medium"):
         lab.launch(Placement={"GroupName": "tight"}, InstanceType="t3.medium")
     instance_id = lab.running(Placement={"GroupName": "tight"}, InstanceType="c5.large")
     assert lab.instance(instance_id)["Placement"]["GroupName"] == "tight"
-    with refused("InvalidPlacementGroup.InUse"):
+    with expect_refused("InvalidPlacementGroup.InUse"):
         lab.ec2.delete_placement_group(GroupName="tight")
 
 
@@ -284,7 +284,7 @@ def test_describe_placement_groups(lab: Lab) -> None:
     lab.ec2.create_placement_group(GroupName="tight", Strategy="cluster")
     found = lab.ec2.describe_placement_groups(GroupNames=["tight"])["PlacementGroups"]
     assert [(group["GroupName"], group["Strategy"], group["State"]) for group in found] == [("tight", "cluster", "available")]
-    with refused("InvalidPlacementGroup.Unknown"):
+    with expect_refused("InvalidPlacementGroup.Unknown"):
         lab.ec2.describe_placement_groups(GroupNames=["wide"])
 
 
@@ -292,7 +292,7 @@ def test_address_in_use(lab: Lab) -> None:
     """API errors-overview InvalidIPAddress.InUse."""
     address = f"{lab.network}.10.77"
     assert lab.instance(lab.running(PrivateIpAddress=address))["PrivateIpAddress"] == address
-    with refused("InvalidIPAddress.InUse"):
+    with expect_refused("InvalidIPAddress.InUse"):
         lab.launch(PrivateIpAddress=address)
 
 
@@ -313,13 +313,13 @@ def test_full_subnet(lab: Lab) -> None:
     """API errors-overview InsufficientFreeAddressesInSubnet; VPC guide, subnet sizing: five addresses are reserved."""
     small = lab.ec2.create_subnet(VpcId=lab.vpc, CidrBlock=f"{lab.network}.40.0/28", AvailabilityZone="eu-central-1a")["Subnet"]["SubnetId"]
     assert len(lab.ec2.run_instances(**lab.request(SubnetId=small, MinCount=11, MaxCount=11))["Instances"]) == 11
-    with refused("InsufficientFreeAddressesInSubnet"):
+    with expect_refused("InsufficientFreeAddressesInSubnet"):
         lab.launch(SubnetId=small)
 
 
 def test_what_the_sandbox_does_not_know_is_refused_loudly(lab: Lab) -> None:
     """A fake that ignores a parameter would prove nothing about it."""
-    with refused("NotImplementedBySandbox", "LaunchTemplate"):
+    with expect_refused("NotImplementedBySandbox", "LaunchTemplate"):
         lab.launch(LaunchTemplate={"LaunchTemplateName": "nodes"})
 
 

@@ -56,7 +56,7 @@ def lab() -> t.Iterator[Lab]:
     made.part.stop()
 
 
-def refused(call: t.Callable[[], object]) -> tuple[int, int, str]:
+def expect_refused(call: t.Callable[[], object]) -> tuple[int, int, str]:
     """(HTTP status, code, sentence) of the refusal; of a chain the last."""
     with pytest.raises(cloudflare.APIStatusError) as caught:
         call()
@@ -120,14 +120,14 @@ def test_proxied_records_have_an_automatic_ttl(lab: Lab) -> None:
 
 def test_81058_an_identical_record(lab: Lab) -> None:
     lab.a("w1", comment="first")
-    assert refused(lambda: lab.a("W1.example.com", comment="another")) == (400, 81058, "An identical record already exists.")
+    assert expect_refused(lambda: lab.a("W1.example.com", comment="another")) == (400, 81058, "An identical record already exists.")
 
 
 def test_81057_the_same_record_with_other_settings(lab: Lab) -> None:
     first = lab.a("w1")
     second = lab.a("w1", "10.0.1.8")
-    assert refused(lambda: lab.a("w1", ttl=120)) == (400, 81057, "Record already exists.")
-    assert refused(lambda: lab.records.edit(second.id, zone_id=lab.zone, name="w1", type="A", ttl=1, content=first.content))[:2] == (400, 81057)
+    assert expect_refused(lambda: lab.a("w1", ttl=120)) == (400, 81057, "Record already exists.")
+    assert expect_refused(lambda: lab.records.edit(second.id, zone_id=lab.zone, name="w1", type="A", ttl=1, content=first.content))[:2] == (400, 81057)
     assert lab.stored() == [("w1.example.com", "A", "10.0.1.7"), ("w1.example.com", "A", "10.0.1.8")]
 
 
@@ -136,12 +136,12 @@ def test_81053_and_81054_cname_beside_an_address(lab: Lab) -> None:
         return lab.records.create(zone_id=lab.zone, name=name, type="CNAME", content=target, ttl=1)
 
     lab.a("w1")
-    status, code, message = refused(lambda: alias("w1", "lb.example.com"))
+    status, code, message = expect_refused(lambda: alias("w1", "lb.example.com"))
     assert (status, code) == (400, 81053)
     assert message.startswith("An A, AAAA, or CNAME record with that host already exists.")
     alias("grafana", "lb.example.com")
-    assert refused(lambda: alias("grafana", "other.example.com"))[:2] == (400, 81053)
-    status, code, message = refused(lambda: lab.a("grafana"))
+    assert expect_refused(lambda: alias("grafana", "other.example.com"))[:2] == (400, 81053)
+    status, code, message = expect_refused(lambda: lab.a("grafana"))
     assert (status, code) == (400, 81054)
     assert message.startswith("A CNAME record with that host already exists.")
 
@@ -172,14 +172,14 @@ def test_a_txt_record_stands_beside_anything(lab: Lab) -> None:
 )
 def test_validation(lab: Lab, fields: dict[str, t.Any], code: int, message: str) -> None:
     given = {"name": "w1", "type": "A", "content": "10.0.1.7", "ttl": 60, **fields}
-    assert refused(lambda: lab.records.create(zone_id=lab.zone, **given)) == (400, code, message)
+    assert expect_refused(lambda: lab.records.create(zone_id=lab.zone, **given)) == (400, code, message)
     assert lab.stored() == []
 
 
 def test_1004_type_and_body(lab: Lab) -> None:
-    assert refused(lambda: lab.records.create(zone_id=lab.zone, name="w1", type="SPF", content="x", ttl=1))[:2] == (400, 1004)
+    assert expect_refused(lambda: lab.records.create(zone_id=lab.zone, name="w1", type="SPF", content="x", ttl=1))[:2] == (400, 1004)
     raw = lab.client(lab.part.token)
-    assert refused(lambda: raw.post(f"/zones/{lab.zone}/dns_records", cast_to=object, body=[1]))[:2] == (400, 1004)
+    assert expect_refused(lambda: raw.post(f"/zones/{lab.zone}/dns_records", cast_to=object, body=[1]))[:2] == (400, 1004)
 
 
 def test_limits_follow_the_plan() -> None:
@@ -187,7 +187,7 @@ def test_limits_follow_the_plan() -> None:
     try:
         made = lab.a("w1", ttl=30, comment="x" * 500, tags=["owner:us"])
         assert (made.ttl, made.tags) == (30, ["owner:us"])
-        assert refused(lambda: lab.a("w2", ttl=29))[1] == 9021
+        assert expect_refused(lambda: lab.a("w2", ttl=29))[1] == 9021
     finally:
         lab.part.stop()
 
@@ -195,7 +195,7 @@ def test_limits_follow_the_plan() -> None:
 def test_81045_the_quota_of_a_free_zone(lab: Lab) -> None:
     for number in range(200):
         lab.part.add_record("A", f"w{number}", "10.0.1.7")
-    assert refused(lambda: lab.a("one-more")) == (400, 81045, "The record quota has been exceeded.")
+    assert expect_refused(lambda: lab.a("one-more")) == (400, 81045, "The record quota has been exceeded.")
 
 
 def test_81044_a_missing_record(lab: Lab) -> None:
@@ -205,7 +205,7 @@ def test_81044_a_missing_record(lab: Lab) -> None:
         lambda: lab.records.delete(missing, zone_id=lab.zone),
         lambda: lab.records.edit(missing, zone_id=lab.zone, name="w1", type="A", ttl=1, content="10.0.1.7"),
     ):
-        assert refused(call) == (404, 81044, "Record does not exist.")
+        assert expect_refused(call) == (404, 81044, "Record does not exist.")
 
 
 def test_the_part_itself_refuses_like_the_api(lab: Lab) -> None:
@@ -288,16 +288,16 @@ def test_a_batch_deletes_before_it_adds(lab: Lab) -> None:
 def test_a_batch_is_all_or_nothing(lab: Lab) -> None:
     old = lab.a("w1")
     bad = [{"name": "w2", "type": "A", "content": "10.0.1.2", "ttl": 60}, {"name": "w3", "type": "A", "content": "nowhere", "ttl": 60}]
-    assert refused(lambda: lab.records.batch(zone_id=lab.zone, deletes=[{"id": old.id}], posts=bad))[:2] == (400, 9005)
+    assert expect_refused(lambda: lab.records.batch(zone_id=lab.zone, deletes=[{"id": old.id}], posts=bad))[:2] == (400, 9005)
     assert lab.stored() == [("w1.example.com", "A", "10.0.1.7")]
     missing = [{"id": old.id}, {"id": "0" * 32}]
-    assert refused(lambda: lab.records.batch(zone_id=lab.zone, deletes=missing))[:2] == (404, 81044)
+    assert expect_refused(lambda: lab.records.batch(zone_id=lab.zone, deletes=missing))[:2] == (404, 81044)
     assert len(lab.stored()) == 1
 
 
 def test_a_batch_has_a_limit(lab: Lab) -> None:
     posts = [{"name": f"w{number}", "type": "A", "content": "10.0.1.7", "ttl": 60} for number in range(201)]
-    status, code, message = refused(lambda: lab.records.batch(zone_id=lab.zone, posts=posts))
+    status, code, message = expect_refused(lambda: lab.records.batch(zone_id=lab.zone, posts=posts))
     assert (status, code) == (400, 1004)
     assert "200" in message
     lab.records.batch(zone_id=lab.zone, posts=posts[:200])
@@ -310,23 +310,23 @@ def test_a_batch_has_a_limit(lab: Lab) -> None:
 def test_tokens_are_verified(lab: Lab) -> None:
     assert lab.client(lab.part.token).user.tokens.verify().status == "active"
     assert lab.client(lab.part.add_token(status="expired")).user.tokens.verify().status == "expired"
-    assert refused(lambda: lab.client("x" * 40).user.tokens.verify()) == (401, 1000, "Invalid API Token")
-    assert refused(lambda: lab.client("short").user.tokens.verify()) == (400, 6003, "Invalid format for Authorization header")
+    assert expect_refused(lambda: lab.client("x" * 40).user.tokens.verify()) == (401, 1000, "Invalid API Token")
+    assert expect_refused(lambda: lab.client("short").user.tokens.verify()) == (400, 6003, "Invalid format for Authorization header")
 
 
 def test_unknown_and_powerless_tokens(lab: Lab) -> None:
     unknown = lab.client("x" * 40)
-    assert refused(lambda: unknown.zones.list()) == (403, 9109, "Invalid access token")
-    assert refused(lambda: unknown.dns.records.list(zone_id=lab.zone)) == (403, 10000, "Authentication error")
+    assert expect_refused(lambda: unknown.zones.list()) == (403, 9109, "Invalid access token")
+    assert expect_refused(lambda: unknown.dns.records.list(zone_id=lab.zone)) == (403, 10000, "Authentication error")
     reader = lab.client(lab.part.add_token(["#zone:read", "#dns_records:read"]))
     assert list(reader.dns.records.list(zone_id=lab.zone)) == []
     made = lambda: reader.dns.records.create(zone_id=lab.zone, name="w1", type="A", content="10.0.1.7", ttl=60)  # noqa: E731
-    assert refused(made) == (403, 10000, "Authentication error")
+    assert expect_refused(made) == (403, 10000, "Authentication error")
     other_zone = lab.part.add_zone("other.org")
     limited = lab.client(lab.part.add_token(zones=[lab.zone]))
     assert [zone.name for zone in limited.zones.list()] == ["example.com"]
-    assert refused(lambda: limited.zones.get(zone_id=other_zone)) == (403, 9109, "Unauthorized to access requested resource")
-    assert refused(lambda: limited.dns.records.list(zone_id=other_zone)) == (403, 10000, "Authentication error")
+    assert expect_refused(lambda: limited.zones.get(zone_id=other_zone)) == (403, 9109, "Unauthorized to access requested resource")
+    assert expect_refused(lambda: limited.dns.records.list(zone_id=other_zone)) == (403, 10000, "Authentication error")
     dns_only = lab.client(lab.part.add_token(["#dns_records:edit"]))
     assert list(dns_only.zones.list()) == []
     assert list(dns_only.dns.records.list(zone_id=lab.zone)) == []
@@ -340,13 +340,13 @@ def test_no_token_at_all(lab: Lab) -> None:
 
 
 def test_wrong_identifiers_and_paths(lab: Lab) -> None:
-    status, code, message = refused(lambda: lab.records.list(zone_id="example.com"))
+    status, code, message = expect_refused(lambda: lab.records.list(zone_id="example.com"))
     assert (status, code) == (400, 7003)
     assert message == "Could not route to /client/v4/zones/example.com/dns_records, perhaps your object identifier is invalid?"
-    assert refused(lambda: lab.records.get("nope", zone_id=lab.zone))[:2] == (400, 7003)
+    assert expect_refused(lambda: lab.records.get("nope", zone_id=lab.zone))[:2] == (400, 7003)
     client = lab.client(lab.part.token)
-    assert refused(lambda: client.get("/nowhere", cast_to=object)) == (400, 7000, "No route for that URI")
-    assert refused(lambda: client.put("/zones", cast_to=object))[0] == 405
+    assert expect_refused(lambda: client.get("/nowhere", cast_to=object)) == (400, 7000, "No route for that URI")
+    assert expect_refused(lambda: client.put("/zones", cast_to=object))[0] == 405
 
 
 # Faults, the ledger, the state
@@ -357,7 +357,7 @@ def test_faults_and_operation_names(lab: Lab) -> None:
     with pytest.raises(cloudflare.RateLimitError) as caught:
         lab.records.list(zone_id=lab.zone)
     assert caught.value.response.headers["Retry-After"] == "1"
-    assert refused(lambda: lab.client(lab.part.token).zones.list())[0] == 500
+    assert expect_refused(lambda: lab.client(lab.part.token).zones.list())[0] == 500
     lab.ledger.faults = [Fault("lost_reply", "cloudflare", "batch_records")]
     with pytest.raises(cloudflare.APIConnectionError):
         lab.records.batch(zone_id=lab.zone, posts=[{"name": "w1", "type": "A", "content": "10.0.1.7", "ttl": 60}])

@@ -110,7 +110,7 @@ def eventually(read: t.Callable[[], T], good: t.Callable[[T], bool], seconds: fl
     return found
 
 
-def refused(call: t.Callable[[], object]) -> tuple[int, dict[str, t.Any]]:
+def expect_refused(call: t.Callable[[], object]) -> tuple[int, dict[str, t.Any]]:
     """Code and Status of the refusal that call meets."""
     with pytest.raises(ApiException) as caught:
         call()
@@ -225,7 +225,7 @@ def test_a_silent_kubelet_makes_its_node_unknown_and_its_pods_hang(lab: Lab) -> 
 
 def test_get_of_a_missing_node_is_404_with_a_status(lab: Lab) -> None:
     """apimachinery errors.NewNotFound."""
-    code, status = refused(lambda: lab.core.read_node("nope"))
+    code, status = expect_refused(lambda: lab.core.read_node("nope"))
     assert code == 404
     assert status["reason"] == "NotFound"
     assert status["message"] == 'nodes "nope" not found'
@@ -253,7 +253,7 @@ def test_selectors(lab: Lab) -> None:
 
 def test_unknown_field_selector_is_400(lab: Lab) -> None:
     """pkg/apis/core/v1/conversion.go: field label not supported."""
-    code, status = refused(lambda: lab.core.list_node(field_selector="spec.providerID=x"))
+    code, status = expect_refused(lambda: lab.core.list_node(field_selector="spec.providerID=x"))
     assert (code, status["reason"], status["message"]) == (400, "BadRequest", "field label not supported: spec.providerID")
 
 
@@ -270,7 +270,7 @@ def test_pages_are_consistent_and_expire(lab: Lab) -> None:
     assert third.metadata._continue is None
     assert {page.metadata.resource_version for page in (first, second, third)} == {first.metadata.resource_version}
     lab.ledger.delays["etcd.compaction"] = 0
-    code, status = refused(lambda: lab.core.list_node(limit=2, _continue=first.metadata._continue))
+    code, status = expect_refused(lambda: lab.core.list_node(limit=2, _continue=first.metadata._continue))
     assert (code, status["reason"]) == (410, "Expired")
     assert "continue parameter is too old" in status["message"]
 
@@ -336,13 +336,13 @@ def test_stale_update_is_409(lab: Lab) -> None:
     theirs.metadata.labels["pool"] = "theirs"
     lab.core.replace_node("w1", theirs)
     mine.metadata.labels["pool"] = "mine"
-    code, status = refused(lambda: lab.core.replace_node("w1", mine))
+    code, status = expect_refused(lambda: lab.core.replace_node("w1", mine))
     assert (code, status["reason"]) == (409, "Conflict")
     assert status["message"] == (
         'Operation cannot be fulfilled on nodes "w1": the object has been modified; please apply your changes to the latest version and try again'
     )
     stale = {"metadata": {"resourceVersion": mine.metadata.resource_version, "labels": {"pool": "mine"}}}
-    assert refused(lambda: lab.core.patch_node("w1", stale))[0] == 409
+    assert expect_refused(lambda: lab.core.patch_node("w1", stale))[0] == 409
     assert lab.core.read_node("w1").metadata.labels["pool"] == "theirs"
 
 
@@ -372,34 +372,34 @@ def test_failed_json_patch_test_is_422_and_changes_nothing(lab: Lab) -> None:
     """apiserver handlers/patch.go: a failing test operation is an invalid patch."""
     lab.node("w1", 1)
     steps = [{"op": "add", "path": "/metadata/labels/x", "value": "1"}, {"op": "test", "path": "/metadata/name", "value": "other"}]
-    assert refused(lambda: lab.core.patch_node("w1", steps))[0] == 422
+    assert expect_refused(lambda: lab.core.patch_node("w1", steps))[0] == 422
     assert "x" not in lab.core.read_node("w1").metadata.labels
 
 
 def test_unknown_patch_language_is_415(lab: Lab) -> None:
     """apiserver handlers/patch.go: negotiation.NewUnsupportedMediaTypeError."""
     lab.node("w1", 1)
-    assert refused(lambda: lab.core.patch_node("w1", {}, _content_type="application/json"))[0] == 415
+    assert expect_refused(lambda: lab.core.patch_node("w1", {}, _content_type="application/json"))[0] == 415
 
 
 def test_validation_names_every_wrong_field(lab: Lab) -> None:
     """pkg/apis/core/validation.ValidateNode."""
     lab.node("w1", 1)
     wrong = {"metadata": {"labels": {"bad key!": "v"}}, "spec": {"taints": [{"key": "k", "effect": "Never"}]}}
-    code, status = refused(lambda: lab.core.patch_node("w1", wrong))
+    code, status = expect_refused(lambda: lab.core.patch_node("w1", wrong))
     assert (code, status["reason"]) == (422, "Invalid")
     assert {(cause["field"], cause["reason"]) for cause in status["details"]["causes"]} == {
         ("metadata.labels", "FieldValueInvalid"),
         ("spec.taints[0].effect", "FieldValueNotSupported"),
     }
-    code, status = refused(lambda: lab.core.patch_node("w1", {"spec": {"providerID": "aws:///eu-a/i-other"}}))
+    code, status = expect_refused(lambda: lab.core.patch_node("w1", {"spec": {"providerID": "aws:///eu-a/i-other"}}))
     assert (code, status["details"]["causes"][0]["field"]) == (422, "spec.providerID")
 
 
 def test_wrong_types_are_400_and_unknown_fields_are_dropped(lab: Lab) -> None:
     """apiserver decoding: json: cannot unmarshal; unknown fields are dropped unless fieldValidation is Strict."""
     lab.node("w1", 1)
-    code, status = refused(lambda: lab.core.patch_node("w1", {"spec": {"unschedulable": "yes"}}))
+    code, status = expect_refused(lambda: lab.core.patch_node("w1", {"spec": {"unschedulable": "yes"}}))
     assert (code, status["reason"]) == (400, "BadRequest")
     assert "cannot unmarshal string" in status["message"]
     lab.core.patch_node("w1", {"spec": {"nonsense": 1}})
@@ -420,14 +420,14 @@ def test_creation_refusals(lab: Lab) -> None:
     """apimachinery errors.NewAlreadyExists; ValidateNodeName; namespace lifecycle admission; rest.BeforeCreate."""
     lab.node("w1", 1)
     same = client.V1Node(metadata=client.V1ObjectMeta(name="w1"))
-    code, status = refused(lambda: lab.core.create_node(same))
+    code, status = expect_refused(lambda: lab.core.create_node(same))
     assert (code, status["reason"], status["message"]) == (409, "AlreadyExists", 'nodes "w1" already exists')
-    assert refused(lambda: lab.core.create_node(client.V1Node(metadata=client.V1ObjectMeta(name="Bad_Name"))))[0] == 422
+    assert expect_refused(lambda: lab.core.create_node(client.V1Node(metadata=client.V1ObjectMeta(name="Bad_Name"))))[0] == 422
     pod = client.V1Pod(metadata=client.V1ObjectMeta(name="p"), spec=client.V1PodSpec(containers=[client.V1Container(name="c", image="i")]))
-    code, status = refused(lambda: lab.core.create_namespaced_pod("nowhere", pod))
+    code, status = expect_refused(lambda: lab.core.create_namespaced_pod("nowhere", pod))
     assert (code, status["message"]) == (404, 'namespaces "nowhere" not found')
     pod.metadata.namespace = "other"
-    assert refused(lambda: lab.core.create_namespaced_pod("default", pod))[0] == 400
+    assert expect_refused(lambda: lab.core.create_namespaced_pod("default", pod))[0] == 400
 
 
 def test_deletion_preconditions(lab: Lab) -> None:
@@ -435,14 +435,14 @@ def test_deletion_preconditions(lab: Lab) -> None:
     lab.node("w1", 1)
     node = lab.core.read_node("w1")
     wrong_uid = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid="other"))
-    code, status = refused(lambda: lab.core.delete_node("w1", body=wrong_uid))
+    code, status = expect_refused(lambda: lab.core.delete_node("w1", body=wrong_uid))
     assert (code, status["reason"]) == (409, "Conflict")
     assert f"the UID in the precondition (other) does not match the UID in record ({node.metadata.uid})" in status["message"]
     stale = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=node.metadata.uid, resource_version="1"))
-    assert refused(lambda: lab.core.delete_node("w1", body=stale))[0] == 409
+    assert expect_refused(lambda: lab.core.delete_node("w1", body=stale))[0] == 409
     right = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=node.metadata.uid))
     lab.core.delete_node("w1", body=right)
-    assert refused(lambda: lab.core.delete_node("w1", body=right))[0] == 404
+    assert expect_refused(lambda: lab.core.delete_node("w1", body=right))[0] == 404
 
 
 def test_dry_runs_change_nothing_and_are_not_mutating(lab: Lab) -> None:
@@ -452,7 +452,7 @@ def test_dry_runs_change_nothing_and_are_not_mutating(lab: Lab) -> None:
     lab.ledger.clear_calls()
     lab.core.patch_node("w1", {"spec": {"unschedulable": True}}, dry_run="All")
     lab.core.delete_node("w1", dry_run="All")
-    assert refused(lambda: lab.core.delete_node("w1", dry_run="Some"))[0] == 422
+    assert expect_refused(lambda: lab.core.delete_node("w1", dry_run="Some"))[0] == 422
     assert lab.cluster.version == before
     assert [(c.operation, c.mutating, c.detail.get("dry_run")) for c in lab.ledger.calls][:2] == [("patch_nodes", False, True), ("delete_nodes", False, True)]
 
@@ -463,7 +463,7 @@ def test_finalizers_hold_an_object_until_they_are_gone(lab: Lab) -> None:
     lab.core.delete_node("w1")
     assert lab.core.read_node("w1").metadata.deletion_timestamp is not None
     lab.core.patch_node("w1", {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/hold"]}})
-    assert refused(lambda: lab.core.read_node("w1"))[0] == 404
+    assert expect_refused(lambda: lab.core.read_node("w1"))[0] == 404
 
 
 def test_leases_need_the_version_and_two_holders_conflict(lab: Lab) -> None:
@@ -475,14 +475,14 @@ def test_leases_need_the_version_and_two_holders_conflict(lab: Lab) -> None:
     theirs.spec.holder_identity = "two"
     lab.leases.replace_namespaced_lease("lock", "kube-system", theirs)
     mine.spec.holder_identity = "three"
-    code, status = refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))
+    code, status = expect_refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))
     assert (code, status["message"][:72]) == (409, 'Operation cannot be fulfilled on leases.coordination.k8s.io "lock": the '[:72])
     mine.metadata.resource_version = None
-    code, status = refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))
+    code, status = expect_refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))
     assert (code, status["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
     mine.spec.lease_duration_seconds = 0
     mine.metadata.resource_version = lab.leases.read_namespaced_lease("lock", "kube-system").metadata.resource_version
-    assert refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))[0] == 422
+    assert expect_refused(lambda: lab.leases.replace_namespaced_lease("lock", "kube-system", mine))[0] == 422
 
 
 # Pods, scheduling, eviction
@@ -573,7 +573,7 @@ def test_c1_a_budget_refuses_with_429_and_names_itself(lab: Lab) -> None:
     lab.node("w1", 1)
     lab.web(2, minAvailable=2)
     pods = eventually(lab.pods, lambda found: all(p.status.phase == "Running" for p in found))
-    code, status = refused(lambda: lab.evict(pods[0]))
+    code, status = expect_refused(lambda: lab.evict(pods[0]))
     assert (code, status["reason"]) == (429, "TooManyRequests")
     assert status["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
     assert status["details"]["causes"] == [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently"}]
@@ -588,7 +588,7 @@ def test_c3_a_budget_that_allows_one_lets_the_next_go_when_the_replacement_is_re
     lab.ledger.delays["pod.start"] = 0.3
     lab.core.patch_node("w1", {"spec": {"unschedulable": True}})
     lab.evict(first)
-    assert refused(lambda: lab.evict(second))[0] == 429
+    assert expect_refused(lambda: lab.evict(second))[0] == 429
     budget = lab.policy.read_namespaced_pod_disruption_budget("web", "shop")
     assert (budget.status.desired_healthy, budget.status.disruptions_allowed) == (1, 0)
     eventually(lambda: lab.policy.read_namespaced_pod_disruption_budget("web", "shop").status.disruptions_allowed, lambda allowed: allowed == 1)
@@ -602,7 +602,7 @@ def test_c1b_two_budgets_are_500(lab: Lab) -> None:
     with lab.cluster.lock:
         seed.budget(lab.cluster, "shop", "second", app="web", maxUnavailable=1)
     pod = eventually(lab.pods, lambda found: all(p.status.phase == "Running" for p in found))[0]
-    code, status = refused(lambda: lab.evict(pod))
+    code, status = expect_refused(lambda: lab.evict(pod))
     assert (code, status["message"]) == (500, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
     assert "reason" not in status
 
@@ -613,15 +613,15 @@ def test_eviction_refusals_and_exceptions(lab: Lab) -> None:
     lab.web(1, minAvailable=1)
     pod = eventually(lab.pods, lambda found: all(p.status.phase == "Running" for p in found))[0]
     other = client.V1Eviction(metadata=client.V1ObjectMeta(name="other"))
-    code, status = refused(lambda: lab.core.create_namespaced_pod_eviction(pod.metadata.name, "shop", other))
+    code, status = expect_refused(lambda: lab.core.create_namespaced_pod_eviction(pod.metadata.name, "shop", other))
     assert (code, status["message"]) == (400, "name in URL does not match name in Eviction object")
     missing = client.V1Eviction(metadata=client.V1ObjectMeta(name="missing"))
-    assert refused(lambda: lab.core.create_namespaced_pod_eviction("missing", "shop", missing))[0] == 404
+    assert expect_refused(lambda: lab.core.create_namespaced_pod_eviction("missing", "shop", missing))[0] == 404
     lab.core.patch_node("w1", {"spec": {"unschedulable": True}})
     lab.core.delete_namespaced_pod(pod.metadata.name, "shop")
     pending = eventually(lab.pods, lambda found: [p.metadata.uid for p in found] != [pod.metadata.uid] and len(found) == 1)[0]
     wrong = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid="not-this"))
-    assert refused(lambda: lab.evict(pending, delete_options=wrong))[0] == 409
+    assert expect_refused(lambda: lab.evict(pending, delete_options=wrong))[0] == 409
     assert lab.evict(pending) == 201
 
 
@@ -635,7 +635,7 @@ def test_dry_run_of_an_eviction_asks_the_budget_and_evicts_nothing(lab: Lab) -> 
     assert lab.pods()[0].metadata.deletion_timestamp is None
     lab.policy.patch_namespaced_pod_disruption_budget("web", "shop", {"spec": {"maxUnavailable": 0}})
     eventually(lambda: lab.policy.read_namespaced_pod_disruption_budget("web", "shop").status.disruptions_allowed, lambda allowed: allowed == 0)
-    assert refused(lambda: lab.evict(pod, dry_run="All"))[0] == 429
+    assert expect_refused(lambda: lab.evict(pod, dry_run="All"))[0] == 429
 
 
 def test_static_pods_of_a_control_plane_come_back(lab: Lab) -> None:
@@ -655,7 +655,7 @@ def test_objects_without_a_spec_break_nothing(lab: Lab) -> None:
     lab.node("w1", 1)
     node = lab.core.read_node("w1")
     node.spec = None
-    assert refused(lambda: lab.core.replace_node("w1", node))[0] == 422, "the providerID may not go"
+    assert expect_refused(lambda: lab.core.replace_node("w1", node))[0] == 422, "the providerID may not go"
     lab.core.create_node(client.V1Node(metadata=client.V1ObjectMeta(name="bare")))
     lab.policy.create_namespaced_pod_disruption_budget("default", {"metadata": {"name": "empty"}})
     code, answer = lab.raw("POST", "/apis/storage.k8s.io/v1/volumeattachments", b'{"metadata": {"name": "empty"}}')
@@ -735,15 +735,15 @@ def test_the_end_of_the_vm_frees_its_volumes(lab: Lab) -> None:
 
 def test_strangers_are_401_and_the_powerless_403(lab: Lab) -> None:
     """Talos starts the API server with anonymous-auth=false; authorization: k8s.io/apiserver .../responsewriters/errors.go Forbidden."""
-    assert refused(lambda: client.CoreV1Api(lab.client(None)).list_node())[0] == 401
+    assert expect_refused(lambda: client.CoreV1Api(lab.client(None)).list_node())[0] == 401
     port = free_port()
     other = pki.kubernetes_pki("barney")
     lab.store.add_cluster("barney", ADDRESS, other, port=port)
-    code, status = refused(lambda: client.CoreV1Api(lab.client(other.admin)).list_node())
+    code, status = expect_refused(lambda: client.CoreV1Api(lab.client(other.admin)).list_node())
     assert (code, status["message"]) == (401, "Unauthorized")
     viewer = pki.issue(lab.secrets.ca, common_name="viewer", organizations=["viewers"], client=True)
     reader = client.CoreV1Api(lab.client(viewer))
-    code, status = refused(lambda: reader.delete_node("w1"))
+    code, status = expect_refused(lambda: reader.delete_node("w1"))
     assert code == 403
     assert status["message"] == 'nodes "w1" is forbidden: User "viewer" cannot delete resource "nodes" in API group "" at the cluster scope'
     rbac = client.RbacAuthorizationV1Api(lab.api)
@@ -756,7 +756,7 @@ def test_strangers_are_401_and_the_powerless_403(lab: Lab) -> None:
     )
     rbac.create_cluster_role_binding(binding)
     assert reader.list_node().items == []
-    assert refused(lambda: reader.list_pod_for_all_namespaces())[0] == 403
+    assert expect_refused(lambda: reader.list_pod_for_all_namespaces())[0] == 403
 
     def may(verb: str) -> bool:
         asked = client.V1ResourceAttributes(verb=verb, resource="nodes")
@@ -785,7 +785,7 @@ def test_version_health_and_discovery(lab: Lab) -> None:
 
 def test_unknown_paths_and_verbs(lab: Lab) -> None:
     """apiserver endpoints: 404 "the server could not find the requested resource", 405 MethodNotAllowed."""
-    code, status = refused(lambda: client.CustomObjectsApi(lab.api).list_cluster_custom_object("example.com", "v1", "things"))
+    code, status = expect_refused(lambda: client.CustomObjectsApi(lab.api).list_cluster_custom_object("example.com", "v1", "things"))
     assert (code, status["message"]) == (404, "the server could not find the requested resource")
     assert lab.raw("PUT", "/api/v1/nodes")[0] == 405
 
@@ -794,7 +794,7 @@ def test_faults_and_operation_names(lab: Lab) -> None:
     lab.node("w1", 1)
     lab.ledger.clear_calls()
     lab.ledger.faults = [Fault("error", "kubernetes", "list_nodes", [1]), Fault("throttle", "kubernetes", "create_nodes")]
-    assert refused(lab.core.list_node)[0] == 500
+    assert expect_refused(lab.core.list_node)[0] == 500
     with pytest.raises(ApiException) as caught:
         lab.core.create_node(client.V1Node(metadata=client.V1ObjectMeta(name="w2")))
     assert (caught.value.status, caught.value.headers["Retry-After"]) == (429, "1")

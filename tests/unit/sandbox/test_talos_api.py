@@ -44,7 +44,7 @@ old = pytest.mark.parametrize("kit", ["v1.11.6", "v1.12.4"], indirect=True)
 newest = pytest.mark.parametrize("kit", ["v1.14.0"], indirect=True)
 
 
-def refused(call: t.Callable[[], t.Any]) -> tuple[str, str]:
+def expect_refused(call: t.Callable[[], t.Any]) -> tuple[str, str]:
     """The status and text that a call ends with."""
     with pytest.raises(GRPCError) as caught:
         call()
@@ -114,7 +114,7 @@ def test_only_admins_change_anything(kit: Kit, role: str, method: str) -> None:
     """machined/pkg/system/services/machined.go (rules), authz.ErrNotAuthorized."""
     secrets = kit.cluster(1)
     context = secure(secrets, [role] if role else [])
-    assert refused(lambda: kit.call(kit.vm(1).private_ip, method, context)) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.call(kit.vm(1).private_ip, method, context)) == ("PERMISSION_DENIED", "not authorized")
 
 
 def test_readers_read_but_not_the_configuration(kit: Kit) -> None:
@@ -123,10 +123,10 @@ def test_readers_read_but_not_the_configuration(kit: Kit) -> None:
     address, reader = kit.vm(1).private_ip, secure(secrets, ["os:reader"])
     assert kit.call(address, "Version", reader).messages[0].version.tag == "v1.13.9"
     assert kit.status(address, reader).stage == 4
-    assert refused(lambda: kit.resource(address, reader, CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.resource(address, reader, CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
     backup = secure(secrets, ["os:etcd:backup"])
     assert len(kit.members(address, backup)) == 1
-    assert refused(lambda: kit.call(address, "Version", backup)) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.call(address, "Version", backup)) == ("PERMISSION_DENIED", "not authorized")
 
 
 # -- methods and resources ------------------------------------------------------------------------------------------
@@ -136,18 +136,18 @@ def test_unknown_methods_and_services(kit: Kit) -> None:
     """grpc-go server.go handleStream; for others than admins the fallback rule comes first."""
     secrets = kit.cluster(1)
     address, admin = kit.vm(1).private_ip, secure(secrets)
-    assert refused(lambda: kit.call(address, "Reset", admin)) == ("UNIMPLEMENTED", "unknown method Reset for service machine.MachineService")
-    assert refused(lambda: kit.call(address, "/storage.StorageService/Disks", admin)) == ("UNIMPLEMENTED", "unknown service storage.StorageService")
-    assert refused(lambda: kit.call(address, "Reset", secure(secrets, ["os:reader"])))[0] == "PERMISSION_DENIED"
+    assert expect_refused(lambda: kit.call(address, "Reset", admin)) == ("UNIMPLEMENTED", "unknown method Reset for service machine.MachineService")
+    assert expect_refused(lambda: kit.call(address, "/storage.StorageService/Disks", admin)) == ("UNIMPLEMENTED", "unknown service storage.StorageService")
+    assert expect_refused(lambda: kit.call(address, "Reset", secure(secrets, ["os:reader"])))[0] == "PERMISSION_DENIED"
 
 
 def test_resources(kit: Kit) -> None:
     """resources/resources.go and COSI's not-found text."""
     secrets = kit.cluster(1)
     address, admin = kit.vm(1).private_ip, secure(secrets)
-    assert refused(lambda: kit.resource(address, admin, "mc", "v1alpha1")) == ("PERMISSION_DENIED", 'resource type "mc" is not supported')
-    assert refused(lambda: kit.resource(address, admin, CONFIG, "v1alpha1", "nope")) == ("PERMISSION_DENIED", 'namespace "nope" is not supported')
-    missing = refused(lambda: kit.resource(address, admin, CONFIG, "maintenance", "config"))
+    assert expect_refused(lambda: kit.resource(address, admin, "mc", "v1alpha1")) == ("PERMISSION_DENIED", 'resource type "mc" is not supported')
+    assert expect_refused(lambda: kit.resource(address, admin, CONFIG, "v1alpha1", "nope")) == ("PERMISSION_DENIED", 'namespace "nope" is not supported')
+    missing = expect_refused(lambda: kit.resource(address, admin, CONFIG, "maintenance", "config"))
     assert missing == ("NOT_FOUND", f"resource {CONFIG}(config/maintenance@undefined) doesn't exist")
     spec = message("talos.resource.definitions.config.MachineConfigSpec")
     for name in ("v1alpha1", "persistent"):
@@ -165,9 +165,9 @@ def test_old_maintenance_answers_little(kit: Kit) -> None:
     """1.12 internal/app/maintenance/server.go."""
     address = kit.boot(1)
     for method in ("Version", "Hostname", "ServiceList", "EtcdMemberList", "Bootstrap"):
-        assert refused(partial(kit.call, address, method, insecure())) == ("UNIMPLEMENTED", "API is not implemented in maintenance mode")
+        assert expect_refused(partial(kit.call, address, method, insecure())) == ("UNIMPLEMENTED", "API is not implemented in maintenance mode")
     assert kit.status(address, insecure()).stage == 3
-    assert refused(lambda: kit.resource(address, insecure(), CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.resource(address, insecure(), CONFIG, "v1alpha1", "config")) == ("PERMISSION_DENIED", "not authorized")
     assert "runtime.MaintenanceServiceController" in kit.machines.console(kit.vm(1).instance_id)
 
 
@@ -178,10 +178,10 @@ def test_old_maintenance_apply(kit: Kit) -> None:
     good = machine_config(cluster_secrets(), "controlplane")
     for mode, word in (("NO_REBOOT", "no-reboot"), ("STAGED", "staged")):
         text = f"apply configuration --mode='{word}' is not supported in maintenance mode"
-        assert refused(partial(kit.apply, address, insecure(), good, mode)) == ("UNIMPLEMENTED", text)
-    status, text = refused(lambda: kit.apply(address, insecure(), "machine: [1]"))
+        assert expect_refused(partial(kit.apply, address, insecure(), good, mode)) == ("UNIMPLEMENTED", text)
+    status, text = expect_refused(lambda: kit.apply(address, insecure(), "machine: [1]"))
     assert (status, text.startswith("failed to parse config: ")) == ("UNKNOWN", True)
-    status, text = refused(lambda: kit.apply(address, insecure(), edit(good, type="boss")))
+    status, text = expect_refused(lambda: kit.apply(address, insecure(), edit(good, type="boss")))
     assert status == "INVALID_ARGUMENT" and text.startswith("configuration validation failed: ") and 'unknown machine type "boss"' in text
     assert "does not have a config yet" in kit.apply(address, insecure(), good, dry_run=True).mode_details
     assert kit.state(address).phase == "maintenance"
@@ -194,11 +194,11 @@ def test_maintenance_reads_and_takes(kit: Kit) -> None:
     """facts 5.3: from 1.13 the caller is a reader; apply is accepted in all modes, REBOOT and AUTO become NO_REBOOT."""
     address = kit.boot(1)
     assert kit.call(address, "Version", insecure()).messages[0].version.tag == "v1.13.9"
-    assert refused(lambda: kit.call(address, "EtcdLeaveCluster", insecure())) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.call(address, "EtcdLeaveCluster", insecure())) == ("PERMISSION_DENIED", "not authorized")
     text = "machine type is not set, cannot use member list API"
-    assert refused(lambda: kit.call(address, "EtcdMemberList", insecure())) == ("UNIMPLEMENTED", text)
+    assert expect_refused(lambda: kit.call(address, "EtcdMemberList", insecure())) == ("UNIMPLEMENTED", text)
     good = machine_config(cluster_secrets(), "controlplane")
-    assert refused(lambda: kit.apply(address, insecure(), "machine: [1]"))[0] == "INVALID_ARGUMENT"
+    assert expect_refused(lambda: kit.apply(address, insecure(), "machine: [1]"))[0] == "INVALID_ARGUMENT"
     kit.apply(address, insecure(), good, "STAGED")
     assert (kit.state(address).phase, kit.machines.config_of(address)) == ("maintenance", good)
     reply = kit.apply(address, insecure(), good, "REBOOT")
@@ -227,7 +227,7 @@ def test_after_a_configuration_was_taken_strangers_are_not_served(kit: Kit) -> N
     address = kit.boot(1)
     good = machine_config(cluster_secrets(), "controlplane")
     kit.apply(address, insecure(), good)
-    assert refused(lambda: kit.apply(address, insecure(), good)) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.apply(address, insecure(), good)) == ("PERMISSION_DENIED", "not authorized")
 
 
 # -- apply on a configured node -------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_apply_is_one_at_a_time(kit: Kit) -> None:
     first = threading.Thread(target=kit.apply, args=(address, insecure(), good), kwargs={"dry_run": True})
     first.start()
     kit.wait(lambda: kit.machines._node(address).service.applying)
-    assert refused(lambda: kit.apply(address, insecure(), good)) == ("FAILED_PRECONDITION", "another apply configuration is already in progress")
+    assert expect_refused(lambda: kit.apply(address, insecure(), good)) == ("FAILED_PRECONDITION", "another apply configuration is already in progress")
     first.join()
 
 
@@ -254,13 +254,13 @@ def test_apply_modes(kit: Kit) -> None:
     details = kit.apply(address, admin, labelled, "AUTO", dry_run=True).mode_details
     assert details.startswith("Dry run summary:\nApplied configuration without a reboot (skipped in dry-run).\nConfig diff:\n\n") and "+    a: b" in details
     assert "No changes." in kit.apply(address, admin, now, "AUTO", dry_run=True).mode_details
-    status, text = refused(lambda: kit.apply(address, admin, filed, "NO_REBOOT"))
+    status, text = expect_refused(lambda: kit.apply(address, admin, filed, "NO_REBOOT"))
     assert status == "INVALID_ARGUMENT" and text.startswith("this config change can't be applied in immediate mode\ndiff:\n")
     assert kit.apply(address, admin, labelled, "NO_REBOOT").mode_details == "Applied configuration without a reboot"
     assert kit.machines.config_of("cp-1") == labelled
     kit.apply(address, admin, filed, "STAGED")
     assert kit.state(address).active.decode() == labelled and kit.machines.config_of("cp-1") == filed
-    wrong = refused(lambda: kit.call(address, "ApplyConfiguration", admin, data=now.encode(), mode=7))
+    wrong = expect_refused(lambda: kit.call(address, "ApplyConfiguration", admin, data=now.encode(), mode=7))
     assert wrong == ("UNKNOWN", "incorrect mode '7' specified for the apply config call")
 
 
@@ -295,7 +295,7 @@ def test_there_is_no_reboot_mode_from_1_14(kit: Kit) -> None:
     address, admin = kit.vm(1).private_ip, secure(secrets)
     changed = edit(t.cast(str, kit.machines.config_of("cp-1")), env={"A": "b"})
     text = "the REBOOT mode is not supported, please use AUTO or NO_REBOOT modes instead"
-    assert refused(lambda: kit.apply(address, admin, changed, "REBOOT")) == ("UNIMPLEMENTED", text)
+    assert expect_refused(lambda: kit.apply(address, admin, changed, "REBOOT")) == ("UNIMPLEMENTED", text)
     assert kit.apply(address, admin, changed, "AUTO").mode == 2
 
 
@@ -303,7 +303,7 @@ def test_a_configured_node_wants_a_legacy_document(kit: Kit) -> None:
     """v1alpha1_server.go."""
     secrets = kit.cluster(1)
     document = "apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: lonely\n"
-    status, text = refused(lambda: kit.apply(kit.vm(1).private_ip, secure(secrets), document))
+    status, text = expect_refused(lambda: kit.apply(kit.vm(1).private_ip, secure(secrets), document))
     assert status == "INVALID_ARGUMENT" and text.startswith("the applied machine configuration doesn't contain v1alpha1 config")
 
 
@@ -317,16 +317,16 @@ def test_node_metadata(kit: Kit) -> None:
     worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
     unset = kit.boot(6)
     assert kit.call(first, "Hostname", admin, {"node": worker}).messages[0].hostname == "worker-5"
-    assert refused(lambda: kit.call(worker, "Hostname", admin, {"node": first})) == ("PERMISSION_DENIED", "no request forwarding")
+    assert expect_refused(lambda: kit.call(worker, "Hostname", admin, {"node": first})) == ("PERMISSION_DENIED", "no request forwarding")
     assert kit.call(worker, "Hostname", admin, {"node": worker}).messages[0].hostname == "worker-5"
     double = [("node", worker), ("node", first)]
-    assert refused(lambda: kit.call(first, "Hostname", admin, double)) == ("INVALID_ARGUMENT", "node metadata must be single-valued")
-    status, text = refused(lambda: kit.call(first, "Hostname", admin, {"node": f"{first}9"}))
+    assert expect_refused(lambda: kit.call(first, "Hostname", admin, double)) == ("INVALID_ARGUMENT", "node metadata must be single-valued")
+    status, text = expect_refused(lambda: kit.call(first, "Hostname", admin, {"node": f"{first}9"}))
     assert status == "UNAVAILABLE" and "connection refused" in text
-    status, text = refused(lambda: kit.call(first, "Hostname", admin, {"node": unset}))
+    status, text = expect_refused(lambda: kit.call(first, "Hostname", admin, {"node": unset}))
     assert status == "UNAVAILABLE" and "certificate signed by unknown authority" in text
     reader = secure(secrets, ["os:reader"])
-    assert refused(lambda: kit.resource(first, reader, CONFIG, "v1alpha1", "config", {"node": worker})) == ("PERMISSION_DENIED", "not authorized")
+    assert expect_refused(lambda: kit.resource(first, reader, CONFIG, "v1alpha1", "config", {"node": worker})) == ("PERMISSION_DENIED", "not authorized")
     assert kit.resource(first, admin, CONFIG, "v1alpha1", "config", {"node": worker}).spec.proto_spec
 
 
@@ -339,7 +339,7 @@ def test_nodes_metadata_fans_out(kit: Kit) -> None:
     assert reply.messages[1].metadata.status.code == Status.UNAVAILABLE.value
     path = "/cosi.resource.State/Get"
     text = f"one-2-many proxying is not supported for method {path}"
-    assert refused(lambda: kit.call(first, path, admin, {"nodes": first})) == ("INVALID_ARGUMENT", text)
+    assert expect_refused(lambda: kit.call(first, path, admin, {"nodes": first})) == ("INVALID_ARGUMENT", text)
 
 
 # -- etcd methods on the wrong node ---------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_workers_have_no_etcd(kit: Kit) -> None:
         "Bootstrap": "bootstrap",
     }
     for method, name in names.items():
-        assert refused(partial(kit.call, worker, method, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
+        assert expect_refused(partial(kit.call, worker, method, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
 
 
 # -- ledger and faults ----------------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ def test_calls_are_logged_without_secrets(kit: Kit) -> None:
 def test_faults_before(kit: Kit, kind: str, status: str) -> None:
     address = kit.boot(1)
     kit.ledger.faults.append(Fault(kind, "talos", "Version", [1]))
-    assert refused(lambda: kit.call(address, "Version", insecure()))[0] == status
+    assert expect_refused(lambda: kit.call(address, "Version", insecure()))[0] == status
     assert kit.call(address, "Version", insecure()).messages[0].version.tag == "v1.13.9"
 
 

@@ -28,7 +28,7 @@ def kit() -> t.Iterator[Kit]:
     kit.close()
 
 
-def refused(call: t.Callable[[], t.Any]) -> tuple[str, str]:
+def expect_refused(call: t.Callable[[], t.Any]) -> tuple[str, str]:
     """The status and text that a call ends with."""
     with pytest.raises(GRPCError) as caught:
         call()
@@ -58,7 +58,7 @@ def test_bootstrap_is_once_and_splits_elsewhere(kit: Kit) -> None:
     """v1alpha1_server.go Bootstrap; https://github.com/siderolabs/talos/issues/5500: on another node it makes a second cluster."""
     secrets = kit.cluster(1)
     admin, first = secure(secrets), kit.vm(1).private_ip
-    assert refused(lambda: kit.call(first, "Bootstrap", admin)) == ("ALREADY_EXISTS", "etcd data directory is not empty")
+    assert expect_refused(lambda: kit.call(first, "Bootstrap", admin)) == ("ALREADY_EXISTS", "etcd data directory is not empty")
     off(kit, 1)
     second = kit.boot(2, edit(machine_config(secrets, "controlplane"), "cp-2"), "starting")
     kit.call(second, "Bootstrap", admin)
@@ -74,8 +74,8 @@ def test_bootstrap_waits_for_a_configuration(kit: Kit) -> None:
     secrets = cluster_secrets()
     address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
     admin = secure(secrets)
-    assert refused(lambda: kit.call(address, "EtcdMemberList", admin)) == ("UNKNOWN", "no controlplane endpoints discovered yet")
-    status, text = refused(lambda: kit.call(address, "EtcdStatus", admin))
+    assert expect_refused(lambda: kit.call(address, "EtcdMemberList", admin)) == ("UNKNOWN", "no controlplane endpoints discovered yet")
+    status, text = expect_refused(lambda: kit.call(address, "EtcdStatus", admin))
     assert status == "UNKNOWN" and "connection refused" in text
     kit.call(address, "Bootstrap", admin)
     kit.reach(address, "running")
@@ -154,8 +154,8 @@ def test_a_single_member_cannot_forfeit_or_leave(kit: Kit) -> None:
     secrets = kit.cluster(1)
     admin, address = secure(secrets), kit.vm(1).private_ip
     text = "failed to forfeit leadership: cannot forfeit leadership, only one member"
-    assert refused(lambda: kit.call(address, "EtcdForfeitLeadership", admin)) == ("UNKNOWN", text)
-    status, text = refused(lambda: kit.call(address, "EtcdLeaveCluster", admin))
+    assert expect_refused(lambda: kit.call(address, "EtcdForfeitLeadership", admin)) == ("UNKNOWN", text)
+    status, text = expect_refused(lambda: kit.call(address, "EtcdLeaveCluster", admin))
     assert status == "UNKNOWN" and text.endswith("etcdserver: re-configuration failed due to not enough started members")
 
 
@@ -179,7 +179,7 @@ def test_removal_by_id(kit: Kit) -> None:
     """v1alpha1_server.go EtcdRemoveMemberByID: NotFound for an unknown member; a live member that is removed stays broken."""
     secrets = kit.cluster(3)
     admin, first, third = secure(secrets), kit.vm(1).private_ip, kit.vm(3).private_ip
-    status, text = refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=42))
+    status, text = expect_refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=42))
     assert (status, text) == ("NOT_FOUND", "failed to remove member 42: etcdserver: member not found")
     kit.call(first, "EtcdRemoveMemberByID", admin, member_id=kit.state(third).member)
     assert len(kit.members(first, admin)) == 2
@@ -197,9 +197,9 @@ def test_a_dead_member_can_be_removed_and_a_live_one_beside_it_not(kit: Kit) -> 
     dead = kit.state(kit.vm(3).private_ip).member
     off(kit, 3)
     live = kit.state(kit.vm(2).private_ip).member
-    status, text = refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=live))
+    status, text = expect_refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=live))
     assert (status, text) == ("UNKNOWN", f"failed to remove member: failed to remove member {live}: etcdserver: unhealthy cluster")
-    status, text = refused(lambda: kit.call(kit.vm(2).private_ip, "EtcdLeaveCluster", admin))
+    status, text = expect_refused(lambda: kit.call(kit.vm(2).private_ip, "EtcdLeaveCluster", admin))
     assert status == "UNKNOWN" and text.endswith("etcdserver: unhealthy cluster")
     kit.call(first, "EtcdRemoveMemberByID", admin, member_id=dead)
     assert len(kit.members(first, admin)) == 2
@@ -214,8 +214,8 @@ def test_without_quorum_nothing_works(kit: Kit) -> None:
     off(kit, 2)
     off(kit, 3)
     for fields in ({}, {"query_local": True}):
-        assert refused(partial(kit.members, first, admin, **fields)) == ("UNKNOWN", "etcdserver: no leader")
-    assert refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=dead))[1].endswith("etcdserver: no leader")
+        assert expect_refused(partial(kit.members, first, admin, **fields)) == ("UNKNOWN", "etcdserver: no leader")
+    assert expect_refused(lambda: kit.call(first, "EtcdRemoveMemberByID", admin, member_id=dead))[1].endswith("etcdserver: no leader")
     status = kit.call(first, "EtcdStatus", admin).messages[0].member_status
     assert (status.leader, list(status.errors)) == (0, ["etcdserver: no leader"])
     assert not kit.machines.answers(first, 6443)
@@ -255,5 +255,5 @@ def test_leadership_does_not_go_to_a_dead_member(kit: Kit) -> None:
     by_id = sorted((kit.state(kit.vm(number).private_ip).member, number) for number in (1, 2, 3))
     t.cast(t.Any, kit.machines.world.etcd.of(by_id[0][0])).leader = by_id[-1][0]
     off(kit, by_id[0][1])
-    status, text = refused(lambda: kit.call(kit.vm(by_id[-1][1]).private_ip, "EtcdForfeitLeadership", admin))
+    status, text = expect_refused(lambda: kit.call(kit.vm(by_id[-1][1]).private_ip, "EtcdForfeitLeadership", admin))
     assert (status, text) == ("UNKNOWN", "failed to forfeit leadership: etcdserver: request timed out")
