@@ -92,7 +92,11 @@ def hostname(config: Config, name: str, minor: int) -> Config:
 
 
 def labels(config: Config, wanted: t.Mapping[str, str], minor: int, control_plane: bool) -> Config:
-    """The config with node labels. Raises ConfigError for labels that Kubernetes lets no worker give itself."""
+    """The config with node labels. Raises ConfigError for labels that Kubernetes lets no worker give itself.
+
+    Talos sets its own labels once the node has registered, when pods may have landed already. So workers' kubelets register with them too.
+    Control planes' labels may be of a kind that no kubelet may register with, and keep pods away by their taint.
+    """
     if not wanted:
         return config
     refused = [key for key in wanted if not control_plane and not _may_label_itself(key)]
@@ -101,9 +105,22 @@ def labels(config: Config, wanted: t.Mapping[str, str], minor: int, control_plan
             f"label {', '.join(sorted(refused))}: Kubernetes (NodeRestriction) does not let a worker give itself labels of this domain; "
             "use a domain of your own or node.kubernetes.io"
         )
-    if node_style(config, minor) == LEGACY_STYLE:
+    legacy = node_style(config, minor) == LEGACY_STYLE
+    if not control_plane:
+        config = _registered_labels(config, wanted, legacy)
+    if legacy:
         return _in_legacy(config, ("machine", "nodeLabels"), dict(wanted))
     return _in_document(config, "KubeNodeConfig", {}, ("labels", dict(wanted)))
+
+
+def _registered_labels(config: Config, wanted: t.Mapping[str, str], legacy: bool) -> Config:
+    """The config with labels among those that the kubelet registers with; others given there stay."""
+    arguments = ((_machine(config).get("kubelet") or {}) if legacy else (config.get("KubeletConfig") or {})).get("extraArgs") or {}
+    known = arguments.get("node-labels") or ""
+    words = [word for word in ",".join(known if isinstance(known, list) else [str(known)]).split(",") if word]
+    kept = [word for word in words if word.partition("=")[0] not in wanted]
+    entry = {"node-labels": ",".join(kept + [f"{key}={value}" for key, value in wanted.items()])}
+    return _in_legacy(config, ("machine", "kubelet", "extraArgs"), entry) if legacy else _in_document(config, "KubeletConfig", {}, ("extraArgs", entry))
 
 
 def _may_label_itself(key: str) -> bool:

@@ -48,6 +48,21 @@ def test_labels_in_both_styles() -> None:
     assert values(place.labels(documents.load(NODE, 14), {"a": "b"}, 14, False))["KubeNodeConfig"]["labels"] == {"old": "a", "a": "b"}
 
 
+def test_workers_register_with_their_labels() -> None:
+    """Labels that Talos sets come after the registration, when pods may be there already."""
+    legacy = values(place.labels(documents.load(LEGACY, 13), {"a": "b", "c": ""}, 13, False))[""]["machine"]
+    assert legacy["kubelet"] == {"extraArgs": {"node-labels": "a=b,c="}}
+    assert values(place.labels(documents.load(NODE, 14), {"a": "b"}, 14, False))["KubeletConfig"] == {"extraArgs": {"node-labels": "a=b"}}
+    assert "kubelet" not in values(place.labels(documents.load(LEGACY, 13), {"a": "b"}, 13, True))[""]["machine"]
+
+
+@pytest.mark.parametrize("given", ["x=y,a=old", ["x=y", "a=old"]])
+def test_labels_that_the_kubelet_registers_with_already_stay(given: t.Any) -> None:
+    base = place.labels(documents.load(LEGACY, 13), {"a": "b"}, 13, True)
+    base.documents[0].value["machine"]["kubelet"] = {"extraArgs": {"node-labels": given}}
+    assert values(place.labels(base, {"a": "b"}, 13, False))[""]["machine"]["kubelet"] == {"extraArgs": {"node-labels": "x=y,a=b"}}
+
+
 @pytest.mark.parametrize("label", ["node-role.kubernetes.io/gpu", "kubernetes.io/x", "x.k8s.io/y"])
 def test_labels_that_no_worker_may_give_itself(label: str) -> None:
     with pytest.raises(ConfigError, match="NodeRestriction"):
