@@ -21,6 +21,8 @@ import typing as t
 
 LOG = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 2.0
+# How long a health check waits for the connection it made to be cut.
+CUT_TIMEOUT = 0.05
 CHUNK = 65536
 # Where a listener goes whose port only root may use, when we are not root.
 UNPRIVILEGED_OFFSET = 30000
@@ -242,7 +244,7 @@ async def _ask(probe: Probe) -> str:
     reader, writer = await asyncio.open_connection(probe.ip, probe.port, ssl=context)
     try:
         if probe.protocol == "TCP":
-            return ""
+            return "failed" if await _cut(reader) else ""
         writer.write(f"GET {probe.path} HTTP/1.1\r\nHost: {probe.ip}\r\nConnection: close\r\n\r\n".encode())
         status = int((await reader.readuntil(b"\n")).split()[1])
         return "" if any(first <= status <= last for first, last in probe.codes) else "failed"
@@ -250,3 +252,10 @@ async def _ask(probe: Probe) -> str:
         return "failed"
     finally:
         writer.close()
+
+
+async def _cut(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side ends a connection as soon as it is made: so simulated nodes refuse what real ones' kernels would."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        return not await asyncio.wait_for(reader.read(1), CUT_TIMEOUT)
+    return False

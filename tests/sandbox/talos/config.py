@@ -353,7 +353,7 @@ def _argument(config: MachineConfig, name: str) -> list[str]:
 
 def birth_taints(config: MachineConfig) -> list[Taint]:
     """Taints that the kubelet registers with."""
-    extra = config.get("machine.kubelet.extraConfig") or config.document("KubeletConfig").get("extraConfig") or {}
+    extra = config.get("machine.kubelet.extraConfig") or config.document("KubeletConfig").get("config") or {}
     taints = [{"key": one["key"], "value": one.get("value") or "", "effect": one["effect"]} for one in extra.get("registerWithTaints") or []]
     words = _argument(config, "register-with-taints")
     taints += [taint(word) for word in words]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 import typing as t
 
@@ -75,6 +76,24 @@ def test_bytes_go_both_ways(lab: Lab) -> None:
         connection.shutdown(socket.SHUT_WR)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received == b"one\n" + data
+
+
+def test_a_target_that_cuts_connections_at_once_is_unhealthy(lab: Lab) -> None:
+    """So a simulated node without ingress pods refuses on its node ports; NLB/target-group-health-checks: a real one's connection attempt fails."""
+    tg = group(lab)
+    listen(lab, balancer(lab), tg)
+    instance = lab.running()
+
+    def cut(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                server.accept()[0].close()
+
+    with socket.create_server((lab.instance(instance)["PrivateIpAddress"], 6443)) as server:
+        threading.Thread(target=cut, args=(server,), daemon=True).start()
+        register(lab, tg, instance)
+        becomes(lab, tg, "unhealthy Target.FailedHealthChecks")
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_sick_target_gets_no_new_connections(lab: Lab) -> None:
