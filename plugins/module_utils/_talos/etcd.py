@@ -100,7 +100,9 @@ class Etcd:
             # The next question goes to the one that answers, not into the void again.
             self.endpoints = [place, *(other for other in self.endpoints if other != place)]
             return place, found
-        raise ManagerError(f"no control plane gives etcd's member list: {'; '.join(errors) or 'there is no endpoint to ask'}")
+        foreign = bool(errors) and all("certificate is not accepted" in error for error in errors)
+        cure = ". If they are this cluster's control planes, the talosconfig is another cluster's" if foreign else ""
+        raise ManagerError(f"no control plane gives etcd's member list: {'; '.join(errors) or 'there is no endpoint to ask'}{cure}")
 
     async def members(self) -> tuple[Endpoint, list[Member]]:
         """The members with their states, and the endpoint that was asked."""
