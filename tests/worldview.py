@@ -107,13 +107,27 @@ def facts(world: World) -> set[str]:
                 if key not in PASSING:
                     walk(f"{path}/{key}", item)
         elif isinstance(value, list):
-            for item in value:
-                lines.add(f"{path}[] {json.dumps(_lasting(item), sort_keys=True)}")
+            keys = [_identity(item) for item in value]
+            if value and all(keys) and len(set(keys)) == len(keys):
+                for key, item in zip(keys, value, strict=True):
+                    walk(f"{path}[{key}]", item)
+            else:
+                lines.update(f"{path}[] {json.dumps(_lasting(item), sort_keys=True)}" for item in value)
         else:
             lines.add(f"{path} {value!r}")
 
     walk("", {key: value for key, value in world.items() if key != "snapshot"})
     return lines
+
+
+def _identity(item: t.Any) -> str:
+    """What tells an item of a list from the others, if it has such a thing."""
+    if not isinstance(item, t.Mapping):
+        return ""
+    metadata = item.get("metadata")
+    if isinstance(metadata, t.Mapping) and "name" in metadata:
+        return f"{metadata.get('namespace', '')}/{metadata['name']}"
+    return next((str(item[key]) for key in ("pod", "uid", "instance_id", "id", "ca") if item.get(key)), "")
 
 
 def _lasting(value: t.Any) -> t.Any:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One sandbox per test process; each test starts in the seeded world."""
+"""One sandbox per test process; each test, or each scene that tests share, starts in the seeded world."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ def running() -> t.Iterator[RunningSandbox]:
 def cloud(running: RunningSandbox) -> RunningSandbox:
     running.control.reset()
     return running
+
+
+@pytest.fixture(scope="module")
+def stage(running: RunningSandbox) -> t.Callable[[], RunningSandbox]:
+    """For scenes, which are run once for many tests: each begins by calling this."""
+
+    def begin() -> RunningSandbox:
+        running.control.reset()
+        return running
+
+    return begin

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -52,30 +55,61 @@ class Run:
         return "\n".join(str(task["msg"]) for task in self.tasks if task["status"] == "failed")
 
 
-def play(env: t.Mapping[str, str], playbook: str, *arguments: str, cwd: Path = ROOT, timeout: float = 300, **words: t.Any) -> Run:
+def play(env: t.Mapping[str, str], playbook: str, *arguments: str, cwd: Path = ROOT, timeout: float = 600, **words: t.Any) -> Run:
     """Run playbooks/<playbook> with words as -e, in the environment env; never raises for a failed run."""
-    path = ROOT / "playbooks" / playbook
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as record:
-        finished = subprocess.run(
-            [str(ANSIBLE_PLAYBOOK), os.path.relpath(path, cwd), "-e", json.dumps({**QUICK, **words}), *arguments],
-            cwd=cwd,
-            env={
-                **env,
-                "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
-                "ANSIBLE_CALLBACKS_ENABLED": "recorder",
-                "ANSIBLE_LOCALHOST_WARNING": "False",
-                "ANSIBLE_NOCOLOR": "1",
-                "RECORDER_FILE": record.name,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        with started(env, playbook, *arguments, cwd=cwd, record=record.name, **words) as process:
+            output = process.communicate(timeout=timeout)[0]
         tasks = [json.loads(line) for line in record]
-    return Run(finished.returncode, finished.stdout, tasks)
+    return Run(process.returncode, output, tasks)
+
+
+@contextlib.contextmanager
+def started(
+    env: t.Mapping[str, str], playbook: str, *arguments: str, cwd: Path = ROOT, record: str = os.devnull, **words: t.Any
+) -> t.Iterator[subprocess.Popen[str]]:
+    """The running ansible-playbook, leader of a process group of its own; whatever of it still runs at the end of the block is killed."""
+    process = subprocess.Popen(
+        [str(ANSIBLE_PLAYBOOK), os.path.relpath(ROOT / "playbooks" / playbook, cwd), "-e", json.dumps({**QUICK, **words}), *arguments],
+        cwd=cwd,
+        env={
+            **env,
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "recorder",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_NOCOLOR": "1",
+            "RECORDER_FILE": record,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                kill(process)
+    finally:
+        process.wait()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL a started playbook and all its children, as a machine that goes down would."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_when(happened: t.Callable[[], t.Any], env: t.Mapping[str, str], playbook: str, timeout: float = 300, **words: t.Any) -> None:
+    """Run a playbook and kill it as soon as something has happened; fails if it ends before."""
+    with started(env, playbook, **words) as process:
+        deadline = time.monotonic() + timeout
+        while not happened():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.02)
 
 
 def succeed(run: Run) -> Run:

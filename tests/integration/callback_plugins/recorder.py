@@ -34,6 +34,7 @@ class CallbackModule(CallbackBase):
             "host": result._host.get_name(),
             "task": task.get_name(),
             "module": task.action.rpartition(".")[2],
+            "invocations": len(values["results"]) if isinstance(values.get("results"), list) else 1,
             "check_mode": bool(task.check_mode),
             "changed": bool(values.get("changed")),
             "plan": values.get("plan"),

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes that are deleted leave nothing behind, anywhere, and nothing else is touched.
+
+A run costs seconds, so each scene is run once and many tests look at it.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import boto3
+import pytest
+
+from tests import worldview
+from tests.sandbox.fixture import RunningSandbox
+
+from .playbooks import succeed
+from .scenes import Scene, World, scene
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delete")]
+
+Stage = t.Callable[[], RunningSandbox]
+
+
+def ec2(cloud: RunningSandbox) -> t.Any:
+    """EC2 as an administrator of the account uses it."""
+    keys = {"aws_access_key_id": cloud.env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": cloud.env["AWS_SECRET_ACCESS_KEY"]}
+    return boto3.client("ec2", endpoint_url=cloud.env["AWS_ENDPOINT_URL"], region_name=cloud.env["AWS_REGION"], **keys)
+
+
+def traces(before: World, after: World, name: str) -> list[str]:
+    """Everything that is left of a node; before is a world in which it lived."""
+    node = worldview.nodes(before, name.split("-")[0])[name]
+    region = worldview.region(after)
+    stored = worldview.region(before)["instances"][node.instance_id]
+    left = [f"vm {node.instance_id} {vm['state']}" for key, vm in region["instances"].items() if key == node.instance_id and vm["state"] != "terminated"]
+    left += [f"volume {volume}" for volume in stored["volumes"] if volume in region["volumes"]]
+    left += [f"interface {interface}" for interface in stored["interfaces"] if interface in region["interfaces"]]
+    left += [f"address {key}" for key, address in region["addresses"].items() if node.instance_id in json.dumps(address)]
+    left += [f"target {target}" for target in worldview.targets(after, node.instance_id, node.address)]
+    left += [f"machine {machine['stage']}" for machine in after["talos"]["nodes"] if machine["instance_id"] == node.instance_id]
+    left += [f"member {member['id']}" for member in worldview.members(after) if member["instance_id"] == node.instance_id]
+    left += [f"Node {one['metadata']['name']}" for one in worldview.kubernetes_nodes(after, name.split("-")[0]) if one["metadata"]["name"] == name]
+    left += [f"record {one['id']}" for one in worldview.records(after) if one["name"].split(".")[0] == name and one["type"] == "A"]
+    left += [f"record to {one['name']}" for one in worldview.records(after) if one["content"] == node.address]
+    return left
+
+
+def members(world: World, cluster: str) -> list[str]:
+    """The names of a cluster's etcd members."""
+    return sorted(member["name"] for member in worldview.members(world) if member["name"].startswith(f"{cluster}-"))
+
+
+def rest(world: World, *gone: str) -> dict[str, worldview.Node]:
+    """The nodes of fargle but these."""
+    return {name: node for name, node in worldview.nodes(world, "fargle").items() if name not in gone}
+
+
+# Two workers at once, one of them made by k8s-cluster-manager and with a database on it or the other.
+
+BOTH = ("fargle-worker-1", "fargle-worker-4")
+
+
+@pytest.fixture(scope="module")
+def workers(stage: Stage) -> tuple[Scene, Scene]:
+    """fargle-worker-10 lives on beside fargle-worker-1; the second scene is the same command again."""
+    cloud = stage()
+    first = scene(cloud, "delete_node.yml", "-e", f"cluster=fargle nodes={','.join(BOTH)}")
+    succeed(first.run)
+    return first, scene(cloud, "delete_node.yml", "-e", f"cluster=fargle nodes={','.join(BOTH)}")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_nothing_is_left_of_a_worker(workers: tuple[Scene, Scene], name: str) -> None:
+    """fargle-worker-4 is the old tool's: no role, no mark on its record, targets on another port."""
+    assert traces(workers[0].before, workers[0].before, name), "the test looks in the wrong places"
+    assert traces(workers[0].before, workers[0].after, name) == []
+
+
+def test_nothing_of_others_is_touched_by_a_deletion(workers: tuple[Scene, Scene]) -> None:
+    first, _again = workers
+    assert first.strange("fargle", *BOTH) == []
+    assert rest(first.after) == rest(first.before, *BOTH)
+
+
+def test_pods_find_another_place(workers: tuple[Scene, Scene]) -> None:
+    """The deployments and the database run in full on the nodes that are left."""
+    objects = workers[0].after["kubernetes"]["fargle"]["objects"]
+    for kind in ("deployments", "statefulsets"):
+        for one in objects[kind]:
+            assert one["status"].get("readyReplicas") == one["spec"]["replicas"], one["metadata"]["name"]
+    assert {pod["spec"].get("nodeName") for pod in objects["pods"]} <= rest(workers[0].after).keys()
+
+
+def test_the_same_deletion_again_changes_nothing(workers: tuple[Scene, Scene]) -> None:
+    _first, again = workers
+    assert succeed(again.run).changed == 0
+    assert again.changed == set()
+
+
+# A control plane.
+
+
+@pytest.fixture(scope="module")
+def control_plane(stage: Stage) -> Scene:
+    found = scene(stage(), "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-2", allow_single_control_plane="")
+    succeed(found.run)
+    return found
+
+
+def test_a_control_plane_leaves_etcd(control_plane: Scene) -> None:
+    assert traces(control_plane.before, control_plane.after, "fargle-controlplane-2") == []
+    assert members(control_plane.after, "fargle") == ["fargle-controlplane-1", "fargle-controlplane-3"]
+    left = [node for node in rest(control_plane.after).values() if node.role == "controlplane"]
+    assert [(node.member, node.ready, set(node.targets.values())) for node in left] == [("voter", True, {"healthy"})] * 2
+
+
+def test_nothing_of_others_is_touched_when_a_control_plane_goes(control_plane: Scene) -> None:
+    strange = [line for line in control_plane.strange("fargle", "fargle-controlplane-2") if "/leader " not in line]
+    assert strange == []
+
+
+# What is half gone already, or looks like another.
+
+
+def test_what_is_left_of_a_terminated_vm_is_cleaned(cloud: RunningSandbox) -> None:
+    before = cloud.control.world()
+    node = worldview.nodes(before, "fargle")["fargle-worker-2"]
+    client = ec2(cloud)
+    client.terminate_instances(InstanceIds=[node.instance_id])
+    client.get_waiter("instance_terminated").wait(InstanceIds=[node.instance_id], WaiterConfig={"Delay": 1})
+    assert traces(before, cloud.control.world(), "fargle-worker-2"), "a VM's end alone leaves nothing to clean"
+    succeed(scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-worker-2").run)
+    assert traces(before, cloud.control.world(), "fargle-worker-2") == []
+    assert rest(cloud.control.world()) == rest(before, "fargle-worker-2")
+
+
+def test_two_vms_of_one_name_are_told_apart_by_instance_id(cloud: RunningSandbox) -> None:
+    """Without the word nothing is deleted; with it exactly that VM is."""
+    client = ec2(cloud)
+    world = cloud.control.world()
+    twin = worldview.region(world)["instances"][worldview.nodes(world, "fargle")["fargle-worker-3"].instance_id]
+    tags = [{"Key": key, "Value": value} for key, value in twin["tags"].items()]
+    launched = client.run_instances(
+        ImageId=twin["image"],
+        InstanceType=twin["type"],
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=twin["subnet"],
+        SecurityGroupIds=twin["groups"],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )["Instances"][0]["InstanceId"]
+    client.get_waiter("instance_running").wait(InstanceIds=[launched], WaiterConfig={"Delay": 1})
+
+    refused = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-worker-3")
+    assert refused.run.code != 0
+    assert "instance_id" in refused.run.message and launched in refused.run.message
+    assert cloud.control.mutating() == []
+
+    found = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-worker-3", instance_id=launched)
+    succeed(found.run)
+    instances = worldview.region(found.after)["instances"]
+    assert instances.get(launched, {"state": "terminated"})["state"] == "terminated"
+    assert worldview.nodes(found.after, "fargle")["fargle-worker-3"] == worldview.nodes(world, "fargle")["fargle-worker-3"]
+
+
+# What is refused, and what has its own word.
+
+
+def test_the_last_control_plane_is_refused(cloud: RunningSandbox) -> None:
+    found = scene(cloud, "delete_node.yml", cluster="fargle2", nodes="fargle2-controlplane-1")
+    assert found.run.code != 0
+    assert "allow_last_control_plane" in found.run.message
+    assert cloud.control.mutating() == []
+    assert found.changed == set()
+
+
+def test_kubernetes_skip_deletes_without_draining(cloud: RunningSandbox) -> None:
+    """For a cluster whose API is gone for good: nothing is asked of Kubernetes at all."""
+    found = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-worker-10", kubernetes="skip")
+    succeed(found.run)
+    assert [call for call in cloud.control.calls() if call["service"] == "kubernetes" and call["detail"].get("client") != "controller"] == []
+    left = traces(found.before, found.after, "fargle-worker-10")
+    assert [word.split()[0] for word in left] == ["Node"]
+    assert {"fargle-worker-1"} <= rest(found.after).keys()
