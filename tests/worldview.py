@@ -52,7 +52,7 @@ def nodes(world: World, cluster: str) -> dict[str, Node]:
 
 def _node(world: World, cluster: str, instance_id: str, instance: t.Mapping[str, t.Any]) -> Node:
     name = instance["tags"].get("Name", "")
-    machine = next((item for item in world["talos"]["nodes"] if item["instance_id"] == instance_id), {})
+    machine: dict[str, t.Any] = next((item for item in world["talos"]["nodes"] if item["instance_id"] == instance_id), {})
     kubernetes = next((item for item in kubernetes_nodes(world, cluster) if item["metadata"]["name"].split(".")[0] == name), {})
     conditions = {item["type"]: item["status"] for item in kubernetes.get("status", {}).get("conditions", [])}
     return Node(

@@ -206,7 +206,13 @@ def test_a_killed_creation_is_finished_by_the_next(cloud: RunningSandbox) -> Non
 
 def test_a_node_that_must_serve_ingress_and_does_not_is_named(cloud: RunningSandbox) -> None:
     found = scene(
-        cloud, "create_node.yml", cluster="fargle", nodes="fargle-worker-20", purpose="batch", create_node_require_healthy=["ingress"], create_node_wait_timeout=20
+        cloud,
+        "create_node.yml",
+        cluster="fargle",
+        nodes="fargle-worker-20",
+        purpose="batch",
+        create_node_require_healthy=["ingress"],
+        create_node_wait_timeout=20,
     )
     assert found.run.code != 0
     assert "fargle-worker-20: " in found.run.message
