@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible.module_utils.common.warnings import warn
+
 from ._errors import ManagerError
 from ._plan import Step, diff
 
@@ -56,7 +58,8 @@ def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> None:
     except ManagerError as error:
         module.fail_json(msg=str(error), **error.details)
     for warning in outcome.warnings:
-        module.warn(warning)
+        # Not module.warn: amazon.aws' returns it a second time, in a way that ansible-core calls deprecated on the user's screen.
+        warn(warning)
     result = outcome.result(with_diff=module._diff)
     if outcome.failures:
         lines = "; ".join(f"{name}: {msg}" for name, msg in outcome.failures.items())

@@ -91,6 +91,7 @@ def test_a_worker_without_ingress_pods_is_a_warning(batch: Scene) -> None:
     assert states(batch.node("fargle-worker-11")) == {(group, "unhealthy") for group in INGRESS}
     assert "[WARNING]: fargle-worker-11" in " ".join(batch.run.output.split())
     assert "unhealthy" in batch.run.output
+    assert "DEPRECATION" not in batch.run.output
 
 
 def test_nothing_of_others_is_touched_by_a_creation(batch: Scene) -> None:

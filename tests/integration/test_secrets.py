@@ -9,8 +9,10 @@ Every secret leaf of every source is looked for, plain and base64-encoded, whole
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import contextlib
 import json
+import os
 import re
 import threading
 import typing as t
@@ -105,51 +107,52 @@ class Observed(t.NamedTuple):
 
 
 def watched(trouble: Trouble, watch: Watch, tmp_path: Path, playbook: str, *arguments: str, **words: t.Any) -> Observed:
-    """Run a playbook at -vvvv --diff; look at its output, at its processes' arguments and at every file below its HOME and TMPDIR."""
-    env = {**trouble.env, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "ANSIBLE_LOG_PATH": str(tmp_path / "home/ansible.log")}
-    for name in ("home", "tmp"):
-        (tmp_path / name).mkdir()
-    files: set[Path] = set()
+    """Run a playbook at -vvvv --diff; look at its output, its log, its processes' arguments and at every file below its HOME and TMPDIR."""
+    env = {**trouble.env, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "ANSIBLE_LOG_PATH": str(tmp_path / "ansible.log")}
+    folders = [tmp_path / "home", tmp_path / "tmp"]
+    for folder in folders:
+        folder.mkdir()
+    files: dict[Path, int] = {}
     processes: set[str] = set()
-    with started(env, playbook, "-vvvv", "--diff", *arguments, **words) as process:
-        over = threading.Event()
+    over = threading.Event()
 
-        def sample() -> None:
-            while not over.wait(SAMPLE):
-                processes.update(_command_lines(process.pid))
-                files.update(_read(watch, tmp_path))
+    def sample() -> None:
+        while not over.wait(SAMPLE):
+            processes.update(_command_lines(folders[0]))
+            _read(watch, folders, files)
 
-        sampler = threading.Thread(target=sample)
-        sampler.start()
+    with concurrent.futures.ThreadPoolExecutor() as pool, started(env, playbook, "-vvvv", "--diff", *arguments, **words) as process:
+        sampling = pool.submit(sample)
         try:
             output = process.communicate(timeout=600)[0]
         finally:
             over.set()
-            sampler.join()
-    files |= _read(watch, tmp_path)
+    sampling.result()
+    _read(watch, folders, files)
+    watch.look("log", (tmp_path / "ansible.log").read_text())
     for line in processes:
         watch.look("process arguments", line)
     watch.look("output", output)
     return Observed(process.returncode, output, len(files), len(processes))
 
 
-def _command_lines(session: int) -> t.Iterator[str]:
-    """The arguments of every process of a session."""
+def _command_lines(home: Path) -> t.Iterator[str]:
+    """The arguments of every process that has this home: sessions and parents change, the environment is handed on."""
+    mark = f"HOME={home}\0".encode()
     for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, IndexError):
-            if int((path / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+        with contextlib.suppress(OSError):
+            if mark in (path / "environ").read_bytes():
                 yield (path / "cmdline").read_text(errors="replace").replace("\0", " ")
 
 
-def _read(watch: Watch, root: Path) -> set[Path]:
-    """Look at every file below a folder as it is now; those seen."""
-    seen = set()
-    for path in root.glob("*/**/*"):
+def _read(watch: Watch, folders: t.Sequence[Path], seen: dict[Path, int]) -> None:
+    """Look at every file below the folders as it is now, unless it was seen at that size."""
+    for path in (Path(folder, name) for root in folders for folder, _folders, names in os.walk(root) for name in names):
         with contextlib.suppress(OSError):
-            if path.is_file():
-                watch.look(f"file {path.name}", path.read_text(errors="replace"))
-                seen.add(path)
-    return seen
+            text = path.read_text(errors="replace") if path.is_file() else ""
+            if seen.get(path) != len(text):
+                seen[path] = len(text)
+                watch.look(f"file {path.name}", text)
 
 
 @pytest.fixture
