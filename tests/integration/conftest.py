@@ -12,6 +12,14 @@ import pytest
 from tests.sandbox.fixture import RunningSandbox, sandbox
 
 
+def pytest_itemcollected(item: pytest.Function) -> None:
+    """Tests that share a scene go to the same process; all others go wherever there is room."""
+    known = item._fixtureinfo.name2fixturedefs
+    scenes = [name for name in item.fixturenames if name != "stage" and name in known and known[name][-1].scope == "module"]
+    if scenes:
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{scenes[0]}"))
+
+
 @pytest.fixture(scope="session")
 def running() -> t.Iterator[RunningSandbox]:
     with sandbox() as cloud:

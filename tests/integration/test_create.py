@@ -21,7 +21,7 @@ from tests.sandbox.fixture import RunningSandbox
 from .playbooks import ROOT, kill_when, play, succeed
 from .scenes import DOMAIN, Scene, documents, merged, scene, secret
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("create")]
+pytestmark = pytest.mark.slow
 
 Stage = t.Callable[[], RunningSandbox]
 UNFINISHED = "k8s-cluster-manager/unfinished"

@@ -20,7 +20,7 @@ from tests.sandbox.fixture import RunningSandbox
 from .playbooks import succeed
 from .scenes import Scene, World, scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delete")]
+pytestmark = pytest.mark.slow
 
 Stage = t.Callable[[], RunningSandbox]
 

@@ -13,7 +13,7 @@ from tests.sandbox.fixture import RunningSandbox
 
 from .playbooks import Run, play, succeed
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plan")]
+pytestmark = pytest.mark.slow
 
 THREE = ["fargle-worker-31", "fargle-worker-32", "fargle-worker-33"]
 
@@ -40,7 +40,7 @@ def verbs(run: Run) -> dict[str, set[str]]:
 def test_a_creation_does_what_its_check_said(cloud: RunningSandbox, words: dict[str, t.Any], nodes: set[str]) -> None:
     checked, done = checked_and_done(cloud, "create_node.yml", cluster="fargle", **words)
     assert checked.actions == done.actions
-    assert verbs(done) == dict.fromkeys(nodes, {"launch", "apply", "register", "create", "finish"})
+    assert verbs(done) == dict.fromkeys(nodes, {"launch", "configure", "register", "create", "finish"})
 
 
 @pytest.mark.parametrize(

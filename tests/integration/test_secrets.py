@@ -27,7 +27,7 @@ from .playbooks import started
 from .scenes import secret
 from .test_preflight import Trouble
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("secrets")]
+pytestmark = pytest.mark.slow
 
 PIECE = 12
 SAMPLE = 0.05
