@@ -25,5 +25,7 @@ def test_nodes_come_and_go_on_this_core(cloud: RunningSandbox) -> None:
     again = succeed(play(cloud.env, "create_node.yml", cluster="fargle", role="worker", nodes="fargle-worker-20", purpose="batch"))
     assert again.changed == 0
 
-    succeed(play(cloud.env, "delete_node.yml", "--diff", cluster="fargle", nodes=sorted(NEW)))
+    gone = succeed(play(cloud.env, "delete_node.yml", "--diff", cluster="fargle", nodes=[*sorted(NEW), "fargle-wroker-1"]))
+    said = next(task["msg"] for task in gone.tasks if task["task"].endswith("Show what became of the nodes"))
+    assert said == {**dict.fromkeys(NEW, "deleted"), "fargle-wroker-1": "nothing was left of it"}
     assert worldview.nodes(cloud.control.world(), "fargle") == before
