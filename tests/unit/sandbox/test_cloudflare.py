@@ -21,8 +21,9 @@ from cloudflare import Cloudflare
 from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.cloudflare import CloudflarePart
 from tests.sandbox.cloudflare.refusals import Refusal
+from tests.unit.addresses import own_address
 
-HOST = "127.78.0.1"
+HOST = own_address(3)
 
 
 class Lab:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ import pytest
 from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.http import listen
 from tests.sandbox.vault import BACKEND_PORT, Vault, exchange
+from tests.unit.addresses import own_address
 
 ROOT = Path(__file__).resolve().parents[3]
-HOST = "127.254.7.1"
+HOST = own_address(4)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def _refuses(host: str) -> bool:
 
 
 def test_the_server_dies_with_a_killed_parent() -> None:
-    host = "127.254.8.1"
+    host = own_address(5)
     parent = subprocess.Popen([sys.executable, "-c", PARENT, host], cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         assert parent.stdout is not None
@@ -128,8 +130,8 @@ def test_the_server_dies_with_a_killed_parent() -> None:
 
 
 def test_a_taken_address_is_named_with_the_servers_own_words() -> None:
-    host = "127.254.9.1"
+    host = own_address(6)
     vault = Vault(host, Ledger(), "sandbox-token")
-    with listen(host, BACKEND_PORT), pytest.raises(RuntimeError, match=r"127\.254\.9\.1:8210.*address already in use"):
+    with listen(host, BACKEND_PORT), pytest.raises(RuntimeError, match=rf"{re.escape(host)}:8210.*address already in use"):
         vault.start()
     vault.stop()

@@ -24,9 +24,10 @@ from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.kubernetes import KubernetesStore, seed
 from tests.sandbox.kubernetes.errors import ApiError
 from tests.sandbox.kubernetes.resources import DAEMONSETS, DEPLOYMENTS, STATEFULSETS
+from tests.unit.addresses import own_address
 
 T = t.TypeVar("T")
-ADDRESS = "127.77.0.2"
+ADDRESS = own_address(2)
 
 
 def free_port() -> int:

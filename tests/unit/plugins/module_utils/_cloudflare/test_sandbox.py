@@ -15,8 +15,9 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare.re
 
 from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.cloudflare import CloudflarePart
+from tests.unit.addresses import own_address
 
-HOST = "127.78.0.1"
+HOST = own_address(8)
 W1 = {"node": "w1", "name": "w1.example.com", "content": "10.0.0.1"}
 MARK = "k8s_cluster.manager cluster=fargle node=w1"
 

@@ -23,8 +23,9 @@ from tests.sandbox import pki
 from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.kubernetes import KubernetesStore, seed
 from tests.sandbox.kubernetes.resources import CLAIMS, DEPLOYMENTS, STATEFULSETS, VOLUMES
+from tests.unit.addresses import own_address
 
-ADDRESS = "127.78.0.2"
+ADDRESS = own_address(7)
 
 
 class Lab:
