@@ -186,3 +186,33 @@ def test_kubernetes_skip_deletes_without_draining(cloud: RunningSandbox) -> None
     left = traces(found.before, found.after, "fargle-worker-10")
     assert [word.split()[0] for word in left] == ["Node"]
     assert {"fargle-worker-1"} <= rest(found.after).keys()
+
+
+def test_dead_nodes_go_by_force_and_a_healthy_one_does_not_go_beside_a_sick_one(cloud: RunningSandbox) -> None:
+    before = cloud.control.world()
+    dead = ("fargle-controlplane-3", "fargle-worker-2")
+    client = ec2(cloud)
+    ids = [worldview.nodes(before, "fargle")[name].instance_id for name in dead]
+    client.stop_instances(InstanceIds=ids)
+    client.get_waiter("instance_stopped").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
+
+    cloud.control.forget_calls()
+    refused = scene(cloud, "delete_node.yml", cluster="fargle", nodes=list(dead))
+    assert refused.run.code != 0
+    assert refused.run.message.count("unreachable=force") >= 2
+    beside = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-1", unreachable="force")
+    assert beside.run.code != 0
+    assert "only 1 of 2 voters would be healthy, 2 are needed" in beside.run.message
+    assert cloud.control.mutating() == []
+
+    succeed(scene(cloud, "delete_node.yml", cluster="fargle", nodes=list(dead), unreachable="force").run)
+    after = cloud.control.world()
+    assert [trace for name in dead for trace in traces(before, after, name)] == []
+    assert members(after, "fargle") == ["fargle-controlplane-1", "fargle-controlplane-2"]
+
+
+def test_the_last_control_plane_goes_by_its_word(cloud: RunningSandbox) -> None:
+    found = scene(cloud, "delete_node.yml", cluster="fargle2", nodes="fargle2-controlplane-1", allow_last_control_plane="true")
+    succeed(found.run)
+    assert "fargle2-controlplane-1" not in worldview.nodes(found.after, "fargle2")
+    assert [record for record in worldview.records(found.after) if record["name"].startswith("fargle2-controlplane-1.")] == []
