@@ -31,9 +31,6 @@ KEYS: dict[str, tuple[str, t.Any]] = {
     "associate_public_ip": ("bool", None),
 }
 
-# Sections that k8s-cluster-manager's documents put around the keys.
-WRAPPERS = ("aws", "node", "nodeConfig")
-
 
 def parse(source: t.Any) -> tuple[dict[str, t.Any], list[str]]:
     """Normalise a node config; returns it with every key of KEYS, and the problems found."""
@@ -59,7 +56,7 @@ def parse(source: t.Any) -> tuple[dict[str, t.Any], list[str]]:
 
 
 def _mapping(source: t.Any) -> tuple[dict[str, t.Any], list[str]]:
-    """The mapping in a source, whether it comes as data or text, bare or in a section."""
+    """The mapping in a source, whether it comes as data or text."""
     if isinstance(source, (str, bytes)):
         try:
             source = yaml.safe_load(bytes(source) if isinstance(source, bytes) else str(source))
@@ -69,9 +66,6 @@ def _mapping(source: t.Any) -> tuple[dict[str, t.Any], list[str]]:
             return {}, [f"node config: not YAML or JSON{where}"]
     if not isinstance(source, t.Mapping):
         return {}, ["node config: a mapping is wanted, with the keys " + ", ".join(KEYS)]
-    for wrapper in WRAPPERS:
-        if set(source) == {wrapper} and isinstance(source[wrapper], t.Mapping):
-            source = source[wrapper]
     return {str(key): value for key, value in source.items()}, []
 
 
