@@ -25,7 +25,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltex
 from .cases import Case, Generator
 
 HERE = Path(__file__).resolve().parent
-RELEASES = {minor: f"v1.{minor}" for minor in range(6, 14)}
+RELEASES = {int(folder.name.split(".")[1]): folder.name for folder in (HERE / "referee").glob("v1.*")}
 
 
 class Referee:

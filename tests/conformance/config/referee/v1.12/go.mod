@@ -4,7 +4,7 @@ go 1.26
 
 replace github.com/mdlayher/ethtool => github.com/siderolabs/ethtool v0.4.0-sidero
 
-require github.com/siderolabs/talos/pkg/machinery v1.12.6
+require github.com/siderolabs/talos/pkg/machinery v1.12.7
 
 require (
 	cel.dev/expr v0.25.1 // indirect

@@ -2,6 +2,8 @@ module k8s-cluster.manager/conformance/config
 
 go 1.26.6
 
+replace github.com/mdlayher/ethtool => github.com/siderolabs/ethtool v0.4.0-sidero
+
 require github.com/siderolabs/talos/pkg/machinery v1.13.9
 
 require (
@@ -20,6 +22,7 @@ require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.28.0 // indirect
 	github.com/hashicorp/errwrap v1.1.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
+	github.com/josharian/native v1.1.0 // indirect
 	github.com/jsimonetti/rtnetlink/v2 v2.2.1-0.20260317095713-310581b9c6ac // indirect
 	github.com/mdlayher/ethtool v0.5.1 // indirect
 	github.com/mdlayher/genetlink v1.3.2 // indirect
