@@ -12,6 +12,7 @@ import (
 
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
 	"github.com/siderolabs/talos/pkg/machinery/config/configpatcher"
+	"github.com/siderolabs/talos/pkg/machinery/config/validation"
 )
 
 type request struct {
@@ -74,7 +75,7 @@ func validated(text, platform string) (warnings []string, err error) {
 		return nil, err
 	}
 
-	return config.Validate(mode(platform))
+	return config.Validate(mode(platform), validation.WithLocal()) // as `talosctl validate` does: no look at the hardware
 }
 
 func main() {
