@@ -26,6 +26,7 @@ MERGE = {
     "per-key merge": "keys",
     "ALWAYS overwrite (absent clears)": "always",
     "replace": "replace",
+    "replace since 1.14, append before": "replace-14",
     "per-key overwrite": "args",
     "url parts merged": "url",
     "overwrite": "take",
@@ -81,6 +82,9 @@ CONTROL_PLANE_ONLY = frozenset(
 # Fields that releases before 1.14 printed even when unset.
 FORMERLY_PRINTED = {"v1alpha1.cluster.controlPlane": "F"}
 
+# Lists that print even when empty, from 1.14 on.
+PRINTED_EMPTY = {"ResolverConfig.searchDomains.domains": "E"}
+
 # Untyped fields that are plain maps in Talos: they alone may hold times when patched.
 PLAIN_MAPS = ("v1alpha1.machine.baseRuntimeSpecOverrides", "v1alpha1.cluster.apiServer.authorizationConfig[].webhook")
 
@@ -120,7 +124,8 @@ HEADER = '''# Copyright (c) 2026, k8s_cluster.manager contributors
 
 KINDS maps a document kind ("" is the legacy document) to (first minor release, flags, rows); flags: n named, c control planes only.
 A row: path, type ("*" means a pointer: absent differs from zero), merge rule, first minor release, flags (P printed even when unset,
-F printed even when unset up to 1.13, S secret, M may hold times, - none), for some structs ":" and the fields that make them count as set.
+F the same up to 1.13,
+E printed even when empty since 1.14, S secret, M may hold times, - none), for some structs ":" and the fields that make them count as set.
 """
 
 from __future__ import annotations
@@ -144,7 +149,13 @@ def row_type(text: str) -> str:
 def line(row: t.Mapping[str, str]) -> str:
     """One generated row."""
     path = f"{row['document']}.{row['path']}"
-    flags = ("" if row["omitempty"] else "P") + ("S" if SECRET.match(path) else "") + FORMERLY_PRINTED.get(path, "") + ("M" if path in PLAIN_MAPS else "")
+    flags = (
+        ("" if row["omitempty"] else "P")
+        + ("S" if SECRET.match(path) else "")
+        + FORMERLY_PRINTED.get(path, "")
+        + PRINTED_EMPTY.get(path, "")
+        + ("M" if path in PLAIN_MAPS else "")
+    )
     deciding = DECIDING.get((row["path"], row["type"]), "")
     kind = SPECIAL_TYPES.get(path) or row_type(row["type"])
     return " ".join([row["path"], kind, MERGE[row["merge"]], str(minor(row["since"])), (flags or "-") + (f":{deciding}" if deciding else "")])

@@ -10,7 +10,8 @@
 
 KINDS maps a document kind ("" is the legacy document) to (first minor release, flags, rows); flags: n named, c control planes only.
 A row: path, type ("*" means a pointer: absent differs from zero), merge rule, first minor release, flags (P printed even when unset,
-F printed even when unset up to 1.13, S secret, M may hold times, - none), for some structs ":" and the fields that make them count as set.
+F the same up to 1.13,
+E printed even when empty since 1.14, S secret, M may hold times, - none), for some structs ":" and the fields that make them count as set.
 """
 
 from __future__ import annotations
@@ -666,6 +667,7 @@ security.capabilities.add list append 14 -
 security.capabilities.add[] string - 14 P
 security.capabilities.drop list append 14 -
 security.capabilities.drop[] string - 14 P
+security.machinedAccess bool always 14 -
 network *struct deep 14 -
 network.mode string nonzero 14 -
 resources *struct deep 14 -
@@ -1522,7 +1524,7 @@ nameservers[].address addr - 12 P
 nameservers[].protocol enum:DNSProtocol - 14 -
 nameservers[].tlsServerName string - 14 -
 searchDomains struct deep 12 -
-searchDomains.domains list append 12 -
+searchDomains.domains list replace-14 12 E
 searchDomains.domains[] string - 12 P
 searchDomains.disableDefault *bool present 12 -
 hostDNS struct deep 14 -

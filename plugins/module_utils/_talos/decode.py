@@ -19,6 +19,8 @@ from . import scalars
 from .table import Field
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
+NULLS_REFUSED_SINCE = 14
+
 
 @dataclasses.dataclass
 class Decoder:
@@ -71,6 +73,7 @@ class Decoder:
             self.problem(node, path, f"must be a list, not a {_shape(node)}")
             return None
         item = _item(field)
+        self._refuse_nulls([(entry, f"{path}[{index}]") for index, entry in enumerate(node.items)], item)
         values = [self.value(entry, item, f"{path}[{index}]") for index, entry in enumerate(node.items)]
         keep_null = item.pointer or item.kind in ("list", "map")
         return values if keep_null else [value for value in values if value is not None]
@@ -80,15 +83,34 @@ class Decoder:
             self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
             return None
         item = _item(field)
-        values = {key.text: self.value(entry, item, f"{path}[{shown_key(key.text)}]") for key, entry in node.pairs}
+        self._refuse_nulls([(entry, f"{path}[{shown_key(key.text)}]") for key, entry in node.pairs], item)
+        values = {key.text: self.value(entry, item, f"{path}[{shown_key(key.text)}]") for key, entry in self._keys(node, path)}
         return {key: zero(item) if value is None else value for key, value in values.items()}
 
+    def _refuse_nulls(self, entries: list[tuple[Node, str]], item: Field) -> None:
+        """From 1.14 on, items that may be absent must not be null in lists and maps."""
+        if item.pointer and self.minor >= NULLS_REFUSED_SINCE:
+            for entry, path in entries:
+                if isinstance(entry, Scalar) and entry.is_null:
+                    self.problem(entry, path, "null value is not allowed")
+
+    def _keys(self, node: Mapping, path: str) -> list[tuple[Scalar, Node]]:
+        """The pairs of a mapping whose keys are texts: without null keys, and from 1.14 on times are refused."""
+        for key, _value in node.pairs:
+            if scalars.is_time(key, self.minor):
+                self.problem(key, path, "a key such as 2024-01-01 is a time for Talos: it must be quoted")
+        return [(key, value) for key, value in node.pairs if not key.is_null]
+
+    def _is_time(self, node: Node) -> bool:
+        return isinstance(node, Scalar) and scalars.is_time(node, self.minor)
+
     def _arg(self, node: Node, field: Field, path: str) -> str | list[str] | None:
-        if isinstance(node, Sequence) and self.minor >= 13 and all(isinstance(entry, Scalar) for entry in node.items):
-            return [entry.text for entry in node.items if isinstance(entry, Scalar) and not entry.is_null]
-        if isinstance(node, Scalar):
-            return node.text
-        self.problem(node, path, "must be a string or a list of strings" if self.minor >= 13 else "must be a string")
+        texts = node.items if isinstance(node, Sequence) and self.minor >= 13 else [node]
+        if all(isinstance(entry, Scalar) and not self._is_time(entry) for entry in texts):
+            known = [entry.text for entry in texts if isinstance(entry, Scalar) and not (entry.is_null and entry is not node)]
+            return known if isinstance(node, Sequence) else known[0]
+        words = "a string or a list of strings" if self.minor >= 13 else "a string"
+        self.problem(node, path, f"must be {words} (a time such as 2024-01-01 must be quoted)" if any(map(self._is_time, texts)) else f"must be {words}")
         return None
 
     def _x509(self, node: Node, field: Field, path: str) -> dict[str, str] | None:
@@ -108,9 +130,24 @@ class Decoder:
         if not isinstance(node, Mapping):
             self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
             return None
-        value = t.cast("dict[str, t.Any]", untyped(node))
+        pairs = self._keys(node, path)
+        for key, entry in pairs:
+            self._untyped_keys(entry, f"{path}.{shown_key(key.text)}")
+        value = t.cast("dict[str, t.Any]", untyped(dataclasses.replace(node, pairs=pairs)))
         self.timed = self.timed or (not field.plain_map and holds_time(value))
         return value
+
+    def _untyped_keys(self, node: Node, path: str) -> None:
+        """Below the first level of untyped data, Talos crashes on keys that are not texts."""
+        if isinstance(node, Sequence):
+            for index, item in enumerate(node.items):
+                self._untyped_keys(item, f"{path}[{index}]")
+        elif isinstance(node, Mapping):
+            for key, value in node.pairs:
+                below = f"{path}.{shown_key(key.text)}"
+                if type(scalars.resolve(key)) is not str:
+                    self.problem(key, below, "a key in untyped data must be a text: it must be quoted")
+                self._untyped_keys(value, below)
 
 
 PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key", "", "key", False, "take", 5, secret=True)}

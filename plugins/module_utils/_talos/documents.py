@@ -18,6 +18,7 @@ from .yamltext import ConfigError, Mapping, Node, Scalar, documents, shown_key
 LEGACY_KEYS = frozenset(("machine", "cluster", "debug", "persist"))
 
 LINKS = ("BondConfig", "BridgeConfig", "DummyLinkConfig", "LinkConfig", "VLANConfig", "WireguardConfig", "VRFConfig", "VethConfig")
+LINK_OWNERS_SINCE = 14
 CONFLICTS = (LINKS, ("Layer2VIPConfig", "HCloudVIPConfig"), ("UserVolumeConfig", "ExistingVolumeConfig"))
 
 
@@ -144,13 +145,14 @@ def from_nodes(nodes: t.Iterable[Node], minor: int) -> Config:
         raise ConfigError("\n".join(problems))
     if not found:
         raise ConfigError("config not found: there is no document in it")
-    check(found)
+    check(found, minor)
     return Config(legacy_first(found))
 
 
-def check(found: t.Sequence[Document]) -> None:
+def check(found: t.Sequence[Document], minor: int) -> None:
     """Raise ConfigError for duplicate and conflicting documents."""
     seen: set[tuple[str, str]] = set()
+    owners: dict[str, Document] = {}
     for document in found:
         kind, name = document.identity
         where = f" (line {document.line})" if document.line else ""
@@ -161,3 +163,16 @@ def check(found: t.Sequence[Document]) -> None:
             if other:
                 raise ConfigError(f"conflicting documents: {other}/{shown_key(name)} and {kind}/{shown_key(name)}{where}")
         seen.add(document.identity)
+        if minor >= LINK_OWNERS_SINCE:
+            _claim_links(document, owners)
+
+
+def _claim_links(document: Document, owners: dict[str, Document]) -> None:
+    """Refuse two documents that configure the same link; a pair (Veth) has two."""
+    if document.kind.kind not in LINKS:
+        return
+    pair = [document.value.get("peer") or {}] if document.kind.kind == "VethConfig" else []
+    for name in (document.name, *(peer.get("name", "") for peer in pair)):
+        if name in owners:
+            raise ConfigError(f'conflicting link configurations: {owners[name].title} and {document.title} both configure "{shown_key(name) if name else ""}"')
+        owners[name] = document

@@ -20,6 +20,7 @@ from .table import Field
 
 ARGUMENTS_SINCE = 13
 DECIDING_SINCE = 12
+SINGLE_QUOTES_SINCE = 14
 
 
 class Argument(str):
@@ -75,7 +76,7 @@ def is_blank(value: t.Any, field: Field, minor: int) -> bool:
         )
     if field.kind.startswith("enum:"):
         return not value or value == scalars.zero_word(field.kind)
-    return not value
+    return not value and minor < field.empty_since
 
 
 BLANKS: dict[str, t.Any] = {"list": [], "map": {}, "unstructured": {}, "bool": False, "duration": "0s", "filemode": Plain("0o0")}
@@ -142,19 +143,21 @@ natural = functools.cmp_to_key(_compare)
 # ---- printing -----------------------------------------------------------------------------------------------------------------------
 
 SIMPLE = re.compile(r"[A-Za-z/][A-Za-z0-9_./@+=-]*(?:[: ][A-Za-z0-9_./@+=-]+)*")
-WORDS = frozenset({*OLD_BOOLS, *scalars.BOOLS, "null", "Null", "NULL", "~", "=", "<<"})
+WORDS = frozenset({*OLD_BOOLS, *scalars.BOOLS, "null", "Null", "NULL", "~", "<<"})
 BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 NOT_FIRST = frozenset("#,[]{}&*!|>'\"%@`")
 UNPRINTABLE = re.compile("[^\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 @functools.lru_cache(maxsize=4096)
-def scalar(text: str) -> str:
-    """A one-line string as YAML: plain where it stays a string, else quoted."""
+def scalar(text: str, single: bool = False) -> str:
+    """A one-line string as YAML: plain where it stays a string, else quoted; single: YAML 1.1's words in single quotes."""
     if SIMPLE.fullmatch(text) and text not in WORDS:
         return text
     if UNPRINTABLE.search(text) or "\n" in text:
         return _double(text)
+    if single and (text in OLD_BOOLS or text == "<<" or BASE60.fullmatch(text)):
+        return f"'{text}'"
     if not text or text in WORDS or BASE60.fullmatch(text) or not _is_string(text):
         return _double(text)
     return text if _plain_allowed(text) else "'" + text.replace("'", "''") + "'"
@@ -204,8 +207,8 @@ def _float(value: float) -> str:
     return digits.removesuffix(".0")
 
 
-def inline(value: t.Any) -> str:
-    """A scalar or empty collection on one line."""
+def inline(value: t.Any, single: bool = False) -> str:
+    """A scalar or empty collection on one line; single as for scalar()."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -215,7 +218,7 @@ def inline(value: t.Any) -> str:
     if isinstance(value, Argument) and (value in OLD_BOOLS or BASE60.fullmatch(value)):
         return str.__str__(value)
     if isinstance(value, str):
-        return scalar(str.__str__(value))
+        return scalar(str.__str__(value), single)
     if isinstance(value, float):
         return _float(value)
     return str(value) if isinstance(value, int) else "[]" if isinstance(value, list) else "{}"
@@ -226,9 +229,10 @@ def _literal_allowed(text: str) -> bool:
 
 
 class _Printer:
-    """Prints one document; step is the indentation width."""
+    """Prints one document; step is the indentation width; single as for scalar()."""
 
-    def __init__(self, step: int = 4, flat_lists: bool = False) -> None:
+    def __init__(self, step: int = 4, flat_lists: bool = False, single: bool = False) -> None:
+        self.single = single
         self.step = step
         self.flat_lists = flat_lists
         self.lines: list[str] = []
@@ -240,7 +244,7 @@ class _Printer:
         """A block mapping at column; lead replaces the first line's indentation ("- " of a list item)."""
         for key, entry in value.items():
             start = lead or " " * column
-            self.entry(f"{start}{scalar(key)}:", entry, column)
+            self.entry(f"{start}{scalar(key, self.single)}:", entry, column)
             lead = ""
 
     def entry(self, start: str, value: t.Any, column: int) -> None:
@@ -253,7 +257,7 @@ class _Printer:
         elif type(value) in (str, Argument) and _literal_allowed(value):
             self.literal(f"{start} ", value, self.below(column))
         else:
-            self.lines.append(f"{start} {inline(value)}")
+            self.lines.append(f"{start} {inline(value, self.single)}")
 
     def sequence(self, value: list[t.Any], column: int, lead: str = "") -> None:
         for item in value:
@@ -265,7 +269,7 @@ class _Printer:
             elif type(item) in (str, Argument) and _literal_allowed(item):
                 self.literal(start, item, column + 2)
             else:
-                self.lines.append(start + inline(item))
+                self.lines.append(start + inline(item, self.single))
             lead = ""
 
     def literal(self, start: str, text: str, column: int) -> None:
@@ -316,7 +320,7 @@ class ConfigPrinter:
         return known[1]
 
     def _members(self, value: dict[str, t.Any], field: Field, column: int, depth: int) -> str:
-        printer = _Printer()
+        printer = _Printer(single=self.minor >= SINGLE_QUOTES_SINCE)
         for name, child in field.fields.items():
             entry = value.get(name)
             start = f"{' ' * column}{name}:"

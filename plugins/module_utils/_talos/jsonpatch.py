@@ -169,8 +169,11 @@ def _replace(data: t.Any, operation: Operation) -> t.Any:
 
 
 def _taken(data: t.Any, operation: Operation) -> t.Any:
+    """What a copy or move takes; a missing member of an object counts as null."""
     parent, last = _find(data, operation.source)
     value = MISSING if parent is MISSING else _get(parent, last)
+    if value is MISSING and isinstance(parent, dict):
+        return None
     if value is MISSING:
         raise ConfigError(f"{operation.op} operation does not apply: doc is missing from path: {_shown(operation.source)}: missing value")
     return value

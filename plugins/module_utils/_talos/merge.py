@@ -75,6 +75,15 @@ def _take(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) ->
     return right
 
 
+def _replace(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    """Replaced as a whole; empty untyped data is Go's zero and replaces nothing."""
+    return left if field.kind == "unstructured" and not right and left is not None else right
+
+
+def _replace_since_14(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
+    return (_replace if merger.minor >= 14 else _append)(left, right, field, merger, path)
+
+
 def _deep(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
     if field.kind == "unstructured":
         return untyped(left, right, path)
@@ -193,7 +202,8 @@ RULES: dict[str, Rule] = {
     "present": _present,
     "deep": _deep,
     "append": _append,
-    "replace": _take,
+    "replace": _replace,
+    "replace-14": _replace_since_14,
     "keys": _keys,
     "args": _args,
     "url": _url,

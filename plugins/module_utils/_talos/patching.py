@@ -33,6 +33,9 @@ class JsonPatch:
     operations: tuple[jsonpatch.Operation, ...]
 
 
+# The first release that copies the documents a patch adds.
+COPIES_ADDED_SINCE = 14
+
 Patch = t.Union[Strategic, JsonPatch]
 
 
@@ -85,7 +88,7 @@ def _strategic(nodes: t.Sequence[Node], minor: int) -> Strategic:
     if problems:
         raise ConfigError("\n".join(problems))
     if minor <= 13:
-        check([step for step in steps if isinstance(step, Document)])
+        check([step for step in steps if isinstance(step, Document)], minor)
     return Strategic(tuple(sorted(steps, key=lambda step: _rank(step, minor))))
 
 
@@ -153,7 +156,7 @@ def _sorted(value: t.Any) -> t.Any:
 
 
 def _apply_strategic(config: Config, patch: Strategic, minor: int) -> tuple[Config, list[str]]:
-    _refuse_times(config)
+    _refuse_times(config.documents)
     found = list(config.documents)
     known = {document.identity: index for index, document in enumerate(found)}
     gone: set[int] = set()
@@ -162,6 +165,7 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> tuple[Conf
         index = known.get(step.identity)
         if isinstance(step, Document):
             if index is None:
+                _refuse_times([step] if minor >= COPIES_ADDED_SINCE else [])
                 found.append(step)
             else:
                 value = merger.struct(found[index].value, step.value, step.kind.root, "")
@@ -173,13 +177,13 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> tuple[Conf
         elif minor <= 13:
             raise ConfigError(f"{step.title}: the config has no such document")
     result = [document for index, document in enumerate(found) if index not in gone]
-    check([dataclasses.replace(document, line=0) for document in result])
+    check([dataclasses.replace(document, line=0) for document in result], minor)
     return Config(legacy_first(result)), notes
 
 
-def _refuse_times(config: Config) -> None:
+def _refuse_times(documents: t.Iterable[Document]) -> None:
     """Talos copies a config before it patches it, and its copying does not know times."""
-    for document in config.documents:
+    for document in documents:
         if document.timed and holds_time(document.value):
             raise ConfigError(f"{document.title}: a time such as 2024-01-01 in untyped data must be quoted: Talos cannot patch a config that holds one")
 

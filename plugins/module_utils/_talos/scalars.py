@@ -113,6 +113,17 @@ def resolve(node: Scalar) -> t.Any:
     return resolve_plain(node.text)
 
 
+TIME_TAG = "tag:yaml.org,2002:timestamp"
+TIMES_REFUSED_SINCE = 14
+
+
+def is_time(node: Scalar, minor: int) -> bool:
+    """Whether a text that Talos takes for a time stands where a text must be; earlier releases did not mind."""
+    if minor < TIMES_REFUSED_SINCE:
+        return False
+    return node.tag == TIME_TAG or (node.plain and not node.tag and node.text[:1].isdigit() and timestamp(node.text) is not None)
+
+
 # ---- numbers and booleans ---------------------------------------------------------------------------------------------------------
 
 INT_RANGES = {
@@ -337,7 +348,7 @@ def parse_portrange(node: Scalar, kind: str, minor: int) -> str:
 
 def parse_url(node: Scalar, kind: str, minor: int) -> str:
     """A URL as Go prints it after reading it."""
-    return urls.canonical(node.text)
+    return urls.canonical(parse_string(node, kind, minor))
 
 
 # ---- texts ------------------------------------------------------------------------------------------------------------------------
@@ -345,6 +356,13 @@ def parse_url(node: Scalar, kind: str, minor: int) -> str:
 
 def parse_string(node: Scalar, kind: str, minor: int) -> str:
     """Any scalar, its source text kept."""
+    if is_time(node, minor):
+        raise ConfigError("a time such as 2024-01-01 must be quoted where a text is wanted")
+    return node.text
+
+
+def parse_cel(node: Scalar, kind: str, minor: int) -> str:
+    """An expression, kept as written."""
     return node.text
 
 
@@ -392,14 +410,16 @@ ENUMS: dict[str, tuple[str, ...]] = {
 ENUM_SINCE = {("FilesystemType", "virtiofs"): 13, ("FilesystemType", "btrfs"): 14, ("FilesystemType", "swapi"): 13, ("VolumeType", "external"): 13}
 ENUM_UNTIL = {("FilesystemType", "swap"): 12}
 
-DISK_TYPES = ("", "nvme", "sd", "hdd", "ssd")
+DISK_TYPES = ("nvme", "sd", "hdd", "ssd")
 
 
 def parse_disktype(node: Scalar, kind: str, minor: int) -> str:
     """A disk type; up to 1.8 checked while loading, later only by validation."""
-    if minor <= 8 and node.text not in DISK_TYPES:
-        raise ConfigError(f"must be one of {', '.join(DISK_TYPES[1:])}")
-    return node.text
+    if minor <= 8:
+        if node.text.lower() not in DISK_TYPES:
+            raise ConfigError(f"must be one of {', '.join(DISK_TYPES)}")
+        return node.text.lower()
+    return parse_string(node, kind, minor)
 
 
 def parse_enum(node: Scalar, kind: str, minor: int) -> str:
@@ -417,7 +437,7 @@ def parse_enum(node: Scalar, kind: str, minor: int) -> str:
 
 PARSERS: dict[str, t.Callable[[Scalar, str, int], t.Any]] = {
     "string": parse_string,
-    "cel": parse_string,
+    "cel": parse_cel,
     "disktype": parse_disktype,
     "bool": parse_bool,
     "duration": parse_duration,

@@ -18,6 +18,7 @@ LEGACY = ""
 
 ALWAYS = 99
 LAST_FORMER = 13
+FIRST_EMPTY = 14
 
 NEWEST = 14
 OLDEST = 6
@@ -28,7 +29,8 @@ class Field:
     """One field. kind is the type word without its pointer star ("struct", "list", "map", "string", "enum:X", ...).
 
     fields are a struct's members in print order; item is what a list's items or a map's values are.
-    printed_until: the last minor release that prints it even when unset; deciding: the fields that make a struct count as set (() for all).
+    printed_until: the last minor release that prints it even when unset; empty_since: the first that prints it even when empty;
+    deciding: the fields that make a struct count as set (() for all).
     clears: a value here, or below it in structs by value, is overwritten even by an absent one.
     """
 
@@ -39,6 +41,7 @@ class Field:
     merge: str
     since: int
     printed_until: int = 0
+    empty_since: int = ALWAYS
     secret: bool = False
     plain_map: bool = False
     fields: dict[str, Field] = dataclasses.field(default_factory=dict)
@@ -75,7 +78,8 @@ def _leaf(path: str, words: list[str]) -> Field:
     pointer = kind.startswith("*")
     printed = ALWAYS if "P" in flags else LAST_FORMER if "F" in flags else 0
     decides = tuple(deciding.split(",")) if deciding else ()
-    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), printed, "S" in flags, "M" in flags, deciding=decides)
+    empty = FIRST_EMPTY if "E" in flags else ALWAYS
+    return Field(name, path, kind.removeprefix("*"), pointer, merge, int(since), printed, empty, "S" in flags, "M" in flags, deciding=decides)
 
 
 def _attach(parent: Field, child: Field) -> None:

@@ -13,7 +13,7 @@ import typing as t
 
 from . import checks
 from .checks import Warn, quoted
-from .documents import LINKS, Config, Document
+from .documents import Config, Document
 
 Value = dict[str, t.Any]
 Check = t.Callable[[Document, int], t.Iterator[str]]
@@ -583,15 +583,3 @@ def whole(config: Config, legacy: Value | None, minor: int, control_plane: bool)
     discovery = config.all("DiscoveryServiceConfig") or (cluster.get("discovery") or {}).get("enabled")
     if any((span or {}).get("enabled") for span in spans) and not discovery:
         yield "KubeSpanConfig: KubeSpan requires cluster discovery to be enabled"
-    yield from _links(config)
-
-
-def _links(config: Config) -> t.Iterator[str]:
-    """Two documents of one link; a Veth pair has two."""
-    owners: dict[str, str] = {}
-    for document in config.documents:
-        if document.kind.kind in LINKS:
-            for name in filter(None, (document.name, (document.value.get("peer") or {}).get("name"))):
-                if name in owners:
-                    yield f"conflicting link configurations: {owners[name]} and {document.title} both configure {quoted(name)}"
-                owners[name] = document.title

@@ -81,7 +81,7 @@ class Sequence:
 
 Node = t.Union[Scalar, Mapping, Sequence]
 
-KEY_SHOWN = re.compile(r"[A-Za-z$<][A-Za-z0-9_./<$-]{0,62}")
+KEY_SHOWN = re.compile(r"[A-Za-z0-9$<][A-Za-z0-9_./<$-]{0,62}")
 
 
 def shown_key(key: str) -> str:

@@ -113,3 +113,83 @@ def test_json_patch_changes_a_single_document_only() -> None:
 def test_all_unknown_keys_are_named_with_their_line_and_no_value() -> None:
     message = refused("machine: {type: worker}", "machine:\n  tokn: hunter2\n  install:\n    dsk: hunter3\n")
     assert message.split("\n") == ["v1alpha1: line 2: machine.tokn: unknown key", "v1alpha1: line 4: machine.install.dsk: unknown key"]
+
+
+@pytest.mark.parametrize("minor", [6, 13, 14])
+def test_empty_untyped_data_replaces_nothing(minor: int) -> None:
+    base = "cluster: {apiServer: {auditPolicy: {a: 1}}}"
+    assert pick(patched(base, "cluster: {apiServer: {auditPolicy: {}}}", minor=minor), "cluster.apiServer.auditPolicy") == {"a": 1}
+    assert pick(patched(base, "cluster: {apiServer: {auditPolicy: {b: 1}}}", minor=minor), "cluster.apiServer.auditPolicy") == {"b": 1}
+
+
+@pytest.mark.parametrize(
+    "where", ["sysctls: {a: 2024-01-01}", "sysctls: {2024-01-01: a}", "kubelet: {extraArgs: {a: [2024-01-01]}}", "pods: [{2024-01-01: a}]"]
+)
+def test_from_1_14_on_an_unquoted_time_is_no_text(where: str) -> None:
+    assert "must be quoted" in refused(f"machine: {{{where}}}", "machine: {type: worker}", minor=14)
+    assert pick(patched(f"machine: {{{where}}}", "machine: {type: worker}", minor=13), "machine.type") == "worker"
+
+
+def test_null_keys_are_dropped_and_keys_below_untyped_data_are_texts() -> None:
+    assert pick(patched("machine: {sysctls: {~: 1, 1: 2}}", "machine: {type: worker}"), "machine.sysctls") == {"1": "2"}
+    assert pick(patched("machine: {pods: [{10: 1, ~: 2}]}", "machine: {type: worker}"), "machine.pods") == [{"10": 1}]
+    assert "machine.pods[0].a[0].10: a key in untyped data" in refused("machine: {pods: [{a: [{10: 1}]}]}", "machine: {type: worker}")
+
+
+@pytest.mark.parametrize(("minor", "quote"), [(13, '"'), (14, "'")])
+def test_words_of_yaml_1_1_are_in_single_quotes_from_1_14_on(minor: int, quote: str) -> None:
+    words = ["yes", "off", "1:30", "<<"]
+    result = patching.Patched(minor, text=f"machine: {{sysctls: {{a: '12', b: =}}, certSANs: {words!r}}}").apply(patching.load_patch("machine: {}", minor))
+    assert [f"- {quote}{word}{quote}" in result.text() for word in words] == [True] * 4
+    assert 'a: "12"\n' in result.text() and "b: =\n" in result.text()
+
+
+RESOLVER = "{apiVersion: v1alpha1, kind: ResolverConfig, searchDomains: {domains: [a]}}"
+
+
+def test_search_domains_are_replaced_from_1_14_on() -> None:
+    patch = "{apiVersion: v1alpha1, kind: ResolverConfig, searchDomains: {domains: [b]}}"
+    assert pick(patched(RESOLVER, patch, minor=13), "searchDomains.domains") == ["a", "b"]
+    assert pick(patched(RESOLVER, patch, minor=14), "searchDomains.domains") == ["b"]
+    empty = "{apiVersion: v1alpha1, kind: ResolverConfig, searchDomains: {domains: []}}"
+    assert pick(patched(RESOLVER, empty, minor=14), "searchDomains.domains") == []
+    assert "searchDomains" not in patched(empty, "{apiVersion: v1alpha1, kind: ResolverConfig}", minor=13)[0]
+
+
+def test_two_pairs_of_links_may_not_share_an_end() -> None:
+    pair = "{apiVersion: v1alpha1, kind: VethConfig, name: NAME, peer: {name: PEER}}"
+    one, two = pair.replace("NAME", "a").replace("PEER", "x"), pair.replace("NAME", "b").replace("PEER", "x")
+    assert 'conflicting link configurations: VethConfig/a and VethConfig/b both configure "x"' in refused(one, two, minor=14)
+    assert len(patched(one, two.replace("x}", "y}"), minor=14)) == 2
+
+
+def test_access_to_machined_is_cleared_by_a_patch_that_does_not_repeat_it() -> None:
+    base = "{apiVersion: v1alpha1, kind: ContainerConfig, name: a, security: {machinedAccess: true}}"
+    patch = "{apiVersion: v1alpha1, kind: ContainerConfig, name: a, security: {profile: restricted}}"
+    assert pick(patched(base, patch, minor=14), "security") == {"profile": "restricted"}
+    assert pick(patched(base, "{apiVersion: v1alpha1, kind: ContainerConfig, name: a}", minor=14), "security") == {"machinedAccess": True}
+
+
+def test_from_1_14_on_null_items_are_refused() -> None:
+    base = "machine: {network: {interfaces: [~]}, registries: {mirrors: {a: ~}}}"
+    message = refused(base, "machine: {type: worker}", minor=14)
+    assert "machine.network.interfaces[0]: null value is not allowed" in message and "machine.registries.mirrors[a]: null value" in message
+    assert pick(patched(base, "machine: {type: worker}", minor=13), "machine.network.interfaces") == [None]
+
+
+def test_a_time_in_an_added_document_is_refused_from_1_14_on() -> None:
+    patch = "machine: {kubelet: {extraConfig: {a: 2024-01-01}}}"
+    assert "must be quoted" in refused(RESOLVER, patch, minor=14)
+    assert len(patched(RESOLVER, patch, minor=13)) == 2
+
+
+def test_a_json_copy_of_a_missing_member_is_null() -> None:
+    assert patched("{a: 1}", '[{"op": "copy", "from": "/b", "path": "/c"}]') == [{"a": 1, "c": None}]
+    assert "doc is missing from path" in refused("{a: [1]}", '[{"op": "copy", "from": "/a/3", "path": "/c"}]')
+
+
+@pytest.mark.parametrize(("text", "minor", "kept"), [("SSD", 8, "ssd"), ("SSD", 9, "SSD")])
+def test_disk_types_were_words_up_to_1_8(text: str, minor: int, kept: str) -> None:
+    base = f"machine: {{install: {{diskSelector: {{type: {text}}}}}}}"
+    assert pick(patched(base, "machine: {type: worker}", minor=minor), "machine.install.diskSelector.type") == kept
+    assert minor > 8 or "must be one of" in refused(base.replace(text, "''"), "machine: {type: worker}", minor=minor)
