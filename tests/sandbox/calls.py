@@ -20,12 +20,15 @@ import typing as t
 #   timeout      nothing is answered and the service did nothing; the connection is held for `seconds`, then closed
 #   lost_reply   the service acts, the connection is closed without an answer
 #   delay        the service acts and answers after `seconds`
-FAULT_KINDS = ("error", "throttle", "timeout", "lost_reply", "delay")
+#   park         the service acts, its answer is held back for as long as the fault is posted: time to kill the caller
+FAULT_KINDS = ("error", "throttle", "timeout", "lost_reply", "delay", "park")
+# How often a parked call looks whether its fault is still there.
+PARKED_LOOK = 0.02
 
 
 @dataclasses.dataclass
 class Fault:
-    """Inject `kind` into calls of service/operation ("*" = any).
+    """Inject `kind` into calls of service/operation ("*" = any), with `mutating` only into those that change something.
 
     ordinals: which matching calls (1 = the first after the fault was posted); empty = every one.
     share: fraction of matching calls hit when there are no ordinals (deterministic: evenly spread).
@@ -37,6 +40,7 @@ class Fault:
     ordinals: list[int] = dataclasses.field(default_factory=list)
     share: float = 1.0
     seconds: float = 0.0
+    mutating: bool = False
     seen: int = 0
     hits: int = 0
 
@@ -44,9 +48,9 @@ class Fault:
         if self.kind not in FAULT_KINDS:
             raise ValueError(f"unknown fault kind {self.kind!r}, one of {', '.join(FAULT_KINDS)}")
 
-    def strikes(self, service: str, operation: str) -> bool:
+    def strikes(self, service: str, operation: str, mutating: bool) -> bool:
         """Count a call and say whether it is hit."""
-        if self.service not in ("*", service) or self.operation not in ("*", operation):
+        if self.service not in ("*", service) or self.operation not in ("*", operation) or (self.mutating and not mutating):
             return False
         self.seen += 1
         if self.ordinals:
@@ -71,6 +75,7 @@ class Call:
     status: str = ""
     fault: Fault | None = None
     delay: float = 0.0
+    parked: bool = False
 
     def public(self) -> dict[str, t.Any]:
         """The call as GET /calls shows it."""
@@ -99,7 +104,7 @@ class Ledger:
     def begin(self, service: str, operation: str, *, mutating: bool, detail: dict[str, t.Any] | None = None) -> Call:
         """Log the start of a call; the service must honour call.fault and sleep call.delay, then call end()."""
         with self._lock:
-            struck = [fault for fault in self.faults if fault.strikes(service, operation)]
+            struck = [fault for fault in self.faults if fault.strikes(service, operation, mutating)]
             call = Call(len(self.calls) + 1, service, operation, mutating, detail or {}, time.monotonic())
             call.fault = struck[0] if struck else None
             call.delay = self.delays.get(f"call.{service}.{operation}", self.delays.get(f"call.{service}", 0.0))
@@ -108,9 +113,21 @@ class Ledger:
             self.calls.append(call)
             return call
 
+    def held(self, call: Call) -> bool:
+        """Whether the answer to a call is to be held back now; the service has acted when it asks."""
+        with self._lock:
+            call.parked = call.fault is not None and call.fault.kind == "park" and any(fault is call.fault for fault in self.faults)
+            return call.parked
+
+    def parked(self) -> list[Call]:
+        """Calls whose answers are held back."""
+        with self._lock:
+            return [call for call in self.calls if call.parked]
+
     def end(self, call: Call, status: str) -> None:
         """Log the end of a call."""
         with self._lock:
+            call.parked = False
             call.ended = time.monotonic()
             call.status = status
 

@@ -216,14 +216,22 @@ def talosconfig(secrets: ClusterSecrets, endpoints: t.Sequence[str]) -> str:
 
 def kubeconfig(secrets: ClusterSecrets, server: str = "") -> str:
     """The administrator's kubeconfig; server defaults to the cluster's endpoint."""
-    name, user = secrets.name, f"admin@{secrets.name}"
-    admin = secrets.kubernetes.admin
+    return _kubeconfig(secrets.name, server or secrets.endpoint, secrets.kubernetes.ca.crt_b64, secrets.kubernetes.admin)
+
+
+def admin_kubeconfig(cluster: str, server: str, ca: pki.Pair) -> str:
+    """A kubeconfig with a new certificate, as a control plane makes it (Talos' pkg/kubeconfig, GenerateAdmin)."""
+    return _kubeconfig(cluster, server, ca.crt_b64, pki.issue(ca, common_name="admin", organizations=["system:masters"], client=True))
+
+
+def _kubeconfig(name: str, server: str, ca_b64: str, admin: pki.Pair) -> str:
+    user = f"admin@{name}"
     return dump_documents(
         [
             {
                 "apiVersion": "v1",
                 "kind": "Config",
-                "clusters": [{"name": name, "cluster": {"server": server or secrets.endpoint, "certificate-authority-data": secrets.kubernetes.ca.crt_b64}}],
+                "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": ca_b64}}],
                 "users": [{"name": user, "user": {"client-certificate-data": admin.crt_b64, "client-key-data": admin.key_b64}}],
                 "contexts": [{"name": user, "context": {"cluster": name, "namespace": "default", "user": user}}],
                 "current-context": user,

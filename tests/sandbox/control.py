@@ -133,6 +133,7 @@ class ControlApp:
             ("GET", "/faults"): self._faults,
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): self._clear_faults,
+            ("GET", "/parked"): lambda _request: [call.public() for call in self.ledger.parked()],
             ("GET", "/delays"): lambda _request: dict(self.ledger.delays),
             ("POST", "/delays"): self._set_delays,
             ("DELETE", "/delays"): self._clear_delays,
@@ -193,7 +194,7 @@ class ControlApp:
 
     def _add_fault(self, request: Request) -> t.Any:
         body = _body(request)
-        allowed = {"kind", "service", "operation", "ordinals", "share", "seconds"}
+        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seconds"}
         if unknown := sorted(body.keys() - allowed):
             raise ControlError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(allowed))}")
         fault = Fault(**body)
@@ -271,7 +272,7 @@ class Control:
         self._ask("DELETE", "/calls")
 
     def fault(self, kind: str, service: str = "*", operation: str = "*", **more: t.Any) -> None:
-        """Inject a fault; more: ordinals, share, seconds (see calls.Fault)."""
+        """Inject a fault; more: mutating, ordinals, share, seconds (see calls.Fault)."""
         self._ask("POST", "/faults", {"kind": kind, "service": service, "operation": operation, **more})
 
     def faults(self) -> list[dict[str, t.Any]]:
@@ -279,8 +280,12 @@ class Control:
         return t.cast("list[dict[str, t.Any]]", json.loads(self._ask("GET", "/faults")))
 
     def clear_faults(self) -> None:
-        """Inject nothing any more."""
+        """Inject nothing any more; what is parked goes on."""
         self._ask("DELETE", "/faults")
+
+    def parked(self) -> list[dict[str, t.Any]]:
+        """Calls that took effect and whose answers are held back by a fault of kind park."""
+        return t.cast("list[dict[str, t.Any]]", json.loads(self._ask("GET", "/parked")))
 
     def delays(self, delays: t.Mapping[str, float]) -> None:
         """Set simulated durations, in seconds; {"*": 0} makes all of them nothing."""

@@ -21,7 +21,7 @@ import typing as t
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Request, Response
 
-from .calls import Call, Ledger
+from .calls import PARKED_LOOK, Call, Ledger
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -91,6 +91,8 @@ class LedgerMiddleware:
             response.close()
             self._drop(call, environ)
         time.sleep(call.delay)
+        while self.ledger.held(call):
+            time.sleep(PARKED_LOOK)
         call.status = str(response.status_code)
         response.call_on_close(lambda: self.ledger.end(call, call.status))
         return response(environ, start_response)

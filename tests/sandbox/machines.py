@@ -126,8 +126,7 @@ class Machines:
             state = self._node(name).state
             if state.member or not state.up:
                 raise ValueError(f"{name}: not waiting to be bootstrapped ({state.phase}, etcd {state.etcd or 'none'})")
-            state.member = self.world.etcd.bootstrap(state.config.etcd_key, state.instance_id, state.address, state.hostname).id
-            self.world.changed()
+            state.bootstrapping = True
 
         self._run(work)
 

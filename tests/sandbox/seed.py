@@ -5,7 +5,7 @@
 
 fargle    runs: three control planes, workers 1, 2, 3 and 10, and worker 4, which k8s-cluster-manager once made
 fargle2   runs: one control plane and one worker, both named so that only a careless eye takes them for fargle's
-barney    nothing but its secrets and its network: the place to create a cluster
+barney    nothing but its secrets and the network: the place to create a cluster
 foreign   load balancers, security groups, an instance and DNS records that are nobody's business
 
 Nodes come up as real ones do: VMs with their machine config as user data boot, join etcd and register at Kubernetes.
@@ -31,6 +31,9 @@ if t.TYPE_CHECKING:
 DOMAIN = "k8s.example.com"
 # Where Kubernetes' API servers really listen; control planes and load balancers forward to them.
 API_HOST_NUMBERS = {"fargle": 2, "fargle2": 3, "barney": 4}
+# Where the load balancer of a cluster that is still to be made will listen, since its machine configs know already. Its owner would
+# have put a DNS name there and have pointed that to the load balancer later; here is no DNS to do that.
+API_BALANCER_NUMBERS = {"barney": 9}
 # How long the seeded nodes may take to be Ready: simulated time is 0, so this is only the machine's own speed.
 SEED_TIMEOUT = 30.0
 MARK = "k8s_cluster.manager cluster={cluster} node={node}"
@@ -155,11 +158,13 @@ class _Cluster:
         return f"{self.sandbox.network}.{seed_aws.SUBNETS[node.zone]}.{node.number}"
 
     def infrastructure(self) -> None:
-        """Security groups; for a cluster with nodes load balancers and an API server; secrets with the endpoint that came of it."""
+        """Security groups and load balancers, if it has nodes; an API server; secrets with its endpoint."""
         plan, network = self.plan, self.sandbox.network
-        self.groups = self.account.security_groups(plan.name)
-        host = f"api.{plan.name}.example.com"
-        if plan.nodes:
+        if not plan.nodes:
+            host = f"{network}.1.{API_BALANCER_NUMBERS[plan.name]}"
+            self.sandbox.aws.reserve(f"apiserver-{plan.name}", host)
+        else:
+            self.groups = self.account.security_groups(plan.name)
             self.target_groups = self.account.load_balancers(plan.name, self.groups["nlb"])
             # A load balancer's DNS name means nothing outside of AWS.
             host = self.sandbox.aws.address_of(f"{plan.name}-apiserver")
@@ -238,7 +243,7 @@ class _Cluster:
         return {
             "image_id": self.account.image_ids[self.plan.talos_version],
             "instance_type": "m5.large" if worker else "m5.xlarge",
-            "subnet_id": list(self.account.subnets) if worker else self.account.subnets[0],
+            "subnet_id": list(self.account.subnets) if worker or not self.plan.nodes else self.account.subnets[0],
             "domain": DOMAIN,
             "block_device_gb": 80 if worker else "40",
             "block_device_name": seed_aws.ROOT_DEVICE,
@@ -258,8 +263,10 @@ class _Cluster:
         endpoints = [self._address(node) for node in self._control_planes]
         stored: dict[str, dict[str, t.Any]] = {
             f"cluster-{name}-talosconfig": {"talosconfig": configs.talosconfig(self.secrets, endpoints)},
-            f"cluster-{name}-kubeconfig": {"kubeconfig": configs.kubeconfig(self.secrets)},
         }
+        if self.plan.nodes:
+            # A cluster that was never bootstrapped has given nobody a kubeconfig.
+            stored[f"cluster-{name}-kubeconfig"] = {"kubeconfig": configs.kubeconfig(self.secrets)}
         for role, word in (("worker", "worker"), ("controlplane", self.plan.cp_word)):
             stored |= self._one_secret(role, word) if self.plan.one_secret else self._three_secrets(role, word)
         return stored

@@ -10,8 +10,9 @@ import typing as t
 
 import boto3
 
-# Third octets of the subnets in zones a, b and c.
+# Third octets of the subnets in zones a, b and c: private ones for nodes, public ones for load balancers that face the internet.
 SUBNETS = (10, 20, 30)
+PUBLIC_SUBNETS = (110, 120, 130)
 ZONES = ("a", "b", "c")
 ROOT_DEVICE = "/dev/xvda"
 ANYWHERE = [{"CidrIp": "0.0.0.0/0"}]
@@ -44,19 +45,27 @@ class Account:
         self.prefix = network
         self.vpc = ""
         self.subnets: list[str] = []
+        self.public_subnets: list[str] = []
         self.image_ids: dict[str, str] = {}
 
     def network(self) -> None:
-        """A VPC that is the sandbox's own network, with a subnet per zone."""
+        """A VPC that is the sandbox's own network, with a private and a public subnet per zone; the public ones have a way to the internet."""
         self.vpc = self.ec2.create_vpc(CidrBlock=f"{self.prefix}.0.0/16", TagSpecifications=_specification("vpc", {"Name": "sandbox"}))["Vpc"]["VpcId"]
-        for zone, octet in zip(ZONES, SUBNETS, strict=True):
-            made = self.ec2.create_subnet(
-                VpcId=self.vpc,
-                CidrBlock=f"{self.prefix}.{octet}.0/24",
-                AvailabilityZone=self.region + zone,
-                TagSpecifications=_specification("subnet", {"Name": f"sandbox-{zone}"}),
-            )
-            self.subnets.append(made["Subnet"]["SubnetId"])
+        self.subnets = [self._subnet(zone, octet, {"Name": f"sandbox-{zone}"}) for zone, octet in zip(ZONES, SUBNETS, strict=True)]
+        public = [(zone, octet, {"Name": f"sandbox-public-{zone}"}) for zone, octet in zip(ZONES, PUBLIC_SUBNETS, strict=True)]
+        self.public_subnets = [self._subnet(*one) for one in public]
+        gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        for subnet in self.public_subnets:
+            self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+            self.ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True})
+
+    def _subnet(self, zone: str, octet: int, tags: t.Mapping[str, str]) -> str:
+        block = {"CidrBlock": f"{self.prefix}.{octet}.0/24", "AvailabilityZone": self.region + zone}
+        made = self.ec2.create_subnet(VpcId=self.vpc, TagSpecifications=_specification("subnet", tags), **block)
+        return str(made["Subnet"]["SubnetId"])
 
     def images(self, talos_versions: t.Sequence[str]) -> dict[str, str]:
         """Register an image per Talos version; {image id: version}."""
@@ -104,7 +113,8 @@ class Account:
         return groups
 
     def _load_balancer(self, name: str, scheme: str, tags: t.Mapping[str, str], groups: list[str]) -> str:
-        made = self.elb.create_load_balancer(Name=name, Type="network", Scheme=scheme, Subnets=self.subnets, SecurityGroups=groups, Tags=tag_list(tags))
+        subnets = self.public_subnets if scheme == "internet-facing" else self.subnets
+        made = self.elb.create_load_balancer(Name=name, Type="network", Scheme=scheme, Subnets=subnets, SecurityGroups=groups, Tags=tag_list(tags))
         return str(made["LoadBalancers"][0]["LoadBalancerArn"])
 
     def _listener(self, balancer: str, port: int, name: str, target_port: int, tags: t.Mapping[str, str]) -> str:

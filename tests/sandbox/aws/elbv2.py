@@ -120,7 +120,7 @@ class StrictELBv2Backend(ELBv2Backend):
         identity = balancer.arn.rpartition("/")[2]
         balancer.dns_name = f"{balancer.name}-{identity}.elb.{self.region_name}.amazonaws.com"
         for subnet in balancer.subnets:
-            address = self._free_address()
+            address = self._free_address(balancer.name)
             balancer.addresses.append(address)
             interface = self.ec2_backend.create_network_interface(
                 subnet, address, description=f"ELB net/{balancer.name}/{identity}", group_ids=balancer.security_groups
@@ -128,9 +128,10 @@ class StrictELBv2Backend(ELBv2Backend):
             interface.interface_type, interface.requester_managed, interface.status = "network_load_balancer", True, "in-use"
             balancer.interfaces.append(interface.id)
 
-    def _free_address(self) -> str:
+    def _free_address(self, name: str) -> str:
         taken = {address for one in self.load_balancers.values() for address in getattr(one, "addresses", [])}
-        pool = (f"{self.part.network}.1.{number}" for number in range(10, 250))
+        reserved = self.part.reserved(name)
+        pool = [*([reserved] if reserved else []), *(f"{self.part.network}.1.{number}" for number in range(10, 250))]
         return next(address for address in pool if address not in taken)
 
     def describe_load_balancers(self, arns: list[str] | None, names: list[str] | None) -> list[t.Any]:

@@ -91,6 +91,7 @@ class AwsPart:
         self._found: collections.deque[Results] = collections.deque()
         self._awake = threading.Event()
         self._stopping = False
+        self._reserved: dict[str, str] = {}
         self._port = port
         self._server: HttpServer | None = None
         self._thread = threading.Thread(target=self._run, name="aws-clock", daemon=True)
@@ -126,6 +127,14 @@ class AwsPart:
     def elbv2_backends(self) -> list[t.Any]:
         """The load balancer stores of all regions used so far."""
         return list(elbv2_backends[self.account].values())
+
+    def reserve(self, load_balancer_name: str, address: str) -> None:
+        """Give the load balancer that will have this name this first address, which nobody else gets; it should be below <network>.1.10."""
+        self._reserved[load_balancer_name] = address
+
+    def reserved(self, load_balancer_name: str) -> str | None:
+        """The address kept for a load balancer of this name."""
+        return self._reserved.get(load_balancer_name)
 
     def addresses_of(self, load_balancer_name: str) -> list[str]:
         """Where a network load balancer listens, one address per zone; what its DNS name would resolve to.

@@ -4,21 +4,26 @@
 """What a node answers, method by method.
 
 As in Talos' internal/app/machined/internal/server/v1alpha1/v1alpha1_server.go and internal/app/resources/resources.go. Errors that
-Talos does not give a code have the code Unknown, as gRPC has it. What is not here (Reset, Reboot, streams such as COSI's List and
-Watch) is answered with Unimplemented.
+Talos does not give a code have the code Unknown, as gRPC has it. What is not here (Reset, Reboot, COSI's List and Watch) is answered
+with Unimplemented.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import tarfile
+import time
 import typing as t
 
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import message
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from .. import configs
 from .apply import apply_configuration
+from .config import MachineConfig
 from .etcd import NOT_FOUND, UNHEALTHY, Cluster, EtcdError
 from .state import STAGES
 
@@ -58,7 +63,7 @@ def _services(node: Node) -> list[tuple[str, str, bool]]:
     services = [(name, "Running", True) for name in ("apid", "auditd", "containerd", "machined", "syslogd", "udevd")]
     if not state.up:
         return services
-    services.append(("cri", "Running", True))
+    services.append(("cri", "Running" if state.cri else "Starting", state.cri))
     if state.control_plane:
         services.append(("trustd", "Running", True))
         cluster = node.world.etcd.of(state.member)
@@ -184,17 +189,45 @@ async def forfeit(node: Node, request: t.Any, granted: Granted) -> t.Any:
 
 
 async def bootstrap(node: Node, request: t.Any, granted: Granted) -> t.Any:
-    """Make a new etcd cluster of this node: also beside one that exists, if the node has not joined it yet."""
+    """Have a new etcd cluster made of this node: also beside one that exists, if the node has not joined it yet.
+
+    Only what is on the disk forbids a second time: while etcd starts, the call is taken again.
+    """
     state = node.state
-    if not state.up:
+    if not state.cri:
         raise GRPCError(Status.FAILED_PRECONDITION, "bootstrap is not available yet")
-    _control_plane(node, "bootstrap")
+    if not state.control_plane:
+        raise GRPCError(Status.FAILED_PRECONDITION, "bootstrap can only be performed on a control plane node")
     if state.member:
         raise GRPCError(Status.ALREADY_EXISTS, "etcd data directory is not empty")
-    config = t.cast(t.Any, state.config)
-    state.member = node.world.etcd.bootstrap(config.etcd_key, state.instance_id, state.address, state.hostname).id
-    node.world.changed()
+    if request.recover_etcd:
+        raise GRPCError(Status.UNIMPLEMENTED, "recovering etcd is not simulated")
+    state.bootstrapping = True
     return _one("machine.BootstrapResponse")
+
+
+# -- Kubernetes -----------------------------------------------------------------------------------------------------
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A protobuf field of bytes."""
+    length, rest = b"", len(data)
+    while rest > 127:
+        length, rest = length + bytes((rest & 127 | 128,)), rest >> 7
+    return bytes((number << 3 | 2,)) + length + bytes((rest,)) + data
+
+
+async def kubeconfig(node: Node, request: t.Any, granted: Granted) -> list[bytes]:
+    """An administrator's kubeconfig, made anew for each call, as a stream of encoded common.Data; it needs neither etcd nor an API server.
+
+    The archive is a gzipped tar that ends with the file's last byte: Talos does not close its tar writer (v1alpha1_server.go Kubeconfig).
+    """
+    _control_plane(node, "kubeconfig")
+    config = t.cast(MachineConfig, node.state.config)
+    text = configs.admin_kubeconfig(config.cluster, str(config.get("cluster.controlPlane.endpoint")), config.kubernetes_ca).encode()
+    entry = tarfile.TarInfo("kubeconfig")
+    entry.size, entry.mode, entry.mtime = len(text), 0o600, int(time.time())
+    return [_field(2, gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT) + text))]
 
 
 # -- COSI -----------------------------------------------------------------------------------------------------------
@@ -284,3 +317,5 @@ ANSWERS: dict[str, Answer] = {
     "/machine.MachineService/EtcdRemoveMemberByID": remove_member,
     "/cosi.resource.State/Get": get,
 }
+# Methods that answer with any number of messages, already encoded.
+STREAMS: dict[str, Answer] = {"/machine.MachineService/Kubeconfig": kubeconfig}

@@ -15,6 +15,7 @@ import re
 import typing as t
 import urllib.parse
 
+from ..pki import Pair
 from .decode import ConfigError, Document, Version, decode
 
 CONTROL_PLANE = ("controlplane", "init")
@@ -127,6 +128,12 @@ class MachineConfig:
     @property
     def machine_ca(self) -> dict[str, bytes]:
         return self.get("machine.ca") or {"crt": b"", "key": b""}
+
+    @property
+    def kubernetes_ca(self) -> Pair:
+        """The CA that signs Kubernetes' certificates; the key is "" on workers."""
+        ca = self.get("cluster.ca") or {}
+        return Pair((ca.get("crt") or b"").decode(), (ca.get("key") or b"").decode())
 
     @property
     def etcd_key(self) -> str:

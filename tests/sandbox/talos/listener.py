@@ -83,7 +83,7 @@ class _RawCodec(ProtoCodec):
 
 
 class _Methods(dict[str, Method]):
-    """Every method exists here: the service itself answers the unknown ones."""
+    """Every method exists here, with as many answers as it wants: the service itself knows, and answers the unknown ones."""
 
     def __init__(self, listener: Listener, granted: frozenset[str]) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Methods(dict[str, Method]):
         async def call(stream: Stream[t.Any, t.Any]) -> None:
             await self._listener.serve(key, stream, self._granted)
 
-        return Method(call, Cardinality.UNARY_UNARY, _Bytes, _Bytes)
+        return Method(call, Cardinality.UNARY_STREAM, _Bytes, _Bytes)
 
 
 class _Protocol(H2Protocol):

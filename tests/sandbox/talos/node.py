@@ -102,6 +102,7 @@ class Node:
     async def _boot(self) -> str:
         state = self.state
         state.active, state.pair, state.ready = None, None, False
+        state.cri = state.bootstrapping = False
         self.say(f"[initramfs] booting Talos {state.talos}", "platform information: aws")
         await self.world.pause("talos.boot", 0.4)
         if state.persisted is None and state.user_data.strip():
@@ -167,10 +168,10 @@ class Node:
         return "rebooting"
 
     async def _drain_calls(self) -> None:
-        """Let accepted calls be answered."""
-        for _ in range(round(GRACE / LOOK)):
-            if not self.service.busy:
-                break
+        """Let accepted calls be answered, however long one is parked."""
+        looks = round(GRACE / LOOK)
+        while self.service.busy and (looks > 0 or self.service.parked):
+            looks -= 1
             await asyncio.sleep(LOOK / 5)
         await asyncio.sleep(LOOK / 5)
 
@@ -183,7 +184,7 @@ class Node:
         return "booting"
 
     async def _start(self) -> str:
-        """Secure API, etcd, kubelet: stage booting until all of it is up."""
+        """Secure API, container runtime, etcd, kubelet: stage booting until all of it is up."""
         state = self.state
         if state.active is None:
             state.active = state.persisted
@@ -191,6 +192,8 @@ class Node:
         config = t.cast(machine.MachineConfig, state.config)
         state.pair = state.pair if state.pair and self._secure(state.pair) else await self._certificate(config)
         await self.listen()
+        await self.world.pause("talos.cri", 0.1)
+        state.cri = True
         if config.type == "controlplane":
             await self._etcd(config)
         await self._until(lambda: self.world.api_available(config) and state.etcd in ("", "running"))
@@ -219,7 +222,9 @@ class Node:
             return
         if not state.member:
             self.say("etcd is waiting to join the cluster, if this node is the first node in the cluster, please run `talosctl bootstrap`")
-            await self._until(lambda: bool(state.member) or self._join(config))
+            await self._until(lambda: state.bootstrapping or self._join(config))
+        if not state.member:
+            await self._new_cluster(config)
         member = t.cast(t.Any, etcd.of(state.member)).member(state.member)
         member.name, state.etcd = state.hostname, "running"
         self.world.changed()
@@ -227,6 +232,13 @@ class Node:
             await self.world.pause("talos.join", 0.5)
             await self._until(lambda: etcd.promote(state.member) or state.etcd != "running")
         self.world.changed()
+
+    async def _new_cluster(self, config: machine.MachineConfig) -> None:
+        """Start etcd as the first member, whatever other control planes do. Until it runs there is nothing to be seen of it."""
+        state = self.state
+        await self.world.pause("talos.etcd", 0.2)
+        state.member = self.world.etcd.bootstrap(config.etcd_key, state.instance_id, state.address, state.hostname).id
+        state.bootstrapping = False
 
     def _join(self, config: machine.MachineConfig) -> bool:
         """One try to become a learner of a running cluster."""

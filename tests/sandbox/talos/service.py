@@ -17,7 +17,8 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from .answers import ANSWERS
+from ..calls import PARKED_LOOK, Call
+from .answers import ANSWERS, STREAMS
 
 if t.TYPE_CHECKING:
     from .node import Node
@@ -62,11 +63,12 @@ class Service:
     def __init__(self, world: World, node: Node) -> None:
         self.world, self.node = world, node
         self.busy = 0
+        self.parked = 0
         self.applying = False
 
     async def serve(self, path: str, stream: Stream[t.Any, t.Any], granted: frozenset[str]) -> None:
         """One call from the wire: logged, delayed, faulted, answered."""
-        data = await stream.recv_message() if path in METHODS else b""
+        data = await stream.recv_message() if path in METHODS or path in STREAMS else b""
         request = self._parse(path, data or b"")
         call = self.world.ledger.begin("talos", path.rpartition("/")[2], mutating=self._mutates(path, request), detail=self._detail(path, request, stream))
         self.busy += 1
@@ -76,8 +78,10 @@ class Service:
             reply = await self._route(path, request, t.cast(t.Any, stream.metadata), granted)
             if call.fault and call.fault.kind == "lost_reply":
                 raise Reset
+            await self._park(call)
             call.status = "OK"
-            await stream.send_message(reply.SerializeToString())
+            for message in reply if path in STREAMS else [reply.SerializeToString()]:
+                await stream.send_message(message)
         except GRPCError as error:
             call.status = error.status.name
             raise
@@ -130,6 +134,15 @@ class Service:
             await asyncio.sleep(fault.seconds)
             raise Reset
 
+    async def _park(self, call: Call) -> None:
+        """Hold the answer back while the fault says so, or until the caller is gone."""
+        self.parked += 1
+        try:
+            while self.world.ledger.held(call):
+                await asyncio.sleep(PARKED_LOOK)
+        finally:
+            self.parked -= 1
+
     # -- routing ----------------------------------------------------------------------------------------------------
 
     async def _route(self, path: str, request: t.Any, metadata: t.Any, granted: frozenset[str]) -> t.Any:
@@ -146,6 +159,8 @@ class Service:
             raise GRPCError(Status.INVALID_ARGUMENT, f"one-2-many proxying is not supported for method {path}")
         if own:
             raise GRPCError(Status.PERMISSION_DENIED, "no request forwarding")
+        if nodes and path in STREAMS:
+            raise GRPCError(Status.UNIMPLEMENTED, "streams of several nodes are not simulated")
         return await self._fan_out(path, request, granted, nodes) if nodes else await self._relay(path, request, granted, node[0])
 
     async def _relay(self, path: str, request: t.Any, granted: frozenset[str], target: str) -> t.Any:
@@ -181,10 +196,11 @@ class Service:
     async def answer(self, path: str, request: t.Any, granted: frozenset[str]) -> t.Any:
         """Authorize and answer on this node."""
         old = not self.node.state.up and self.node.state.version < (1, 13)
-        if old and path in METHODS and path not in OLD_MAINTENANCE:
+        if old and (path in METHODS or path in STREAMS) and path not in OLD_MAINTENANCE:
             raise GRPCError(Status.UNIMPLEMENTED, "API is not implemented in maintenance mode")
         if not old and not RULES.get(path, ADMIN) & granted:
             raise GRPCError(Status.PERMISSION_DENIED, "not authorized")
-        if path not in ANSWERS:
+        found = ANSWERS.get(path) or STREAMS.get(path)
+        if found is None:
             raise unknown(path)
-        return await ANSWERS[path](self.node, request, granted)
+        return await found(self.node, request, granted)

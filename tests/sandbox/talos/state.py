@@ -25,6 +25,7 @@ class State:
     persisted and active are configurations as they were sent; member is the etcd member whose data is on the disk.
     kubelet: the Node's name once registered; silent: (cluster, name) of the one that ran when the power went.
     etcd: "" (none), waiting (to be bootstrapped or to join), running, finished (left), removed (by another member).
+    cri: the container runtime is up; bootstrapping: told to make a new etcd cluster, which a reboot forgets until there is data on the disk.
     """
 
     instance_id: str
@@ -39,6 +40,8 @@ class State:
     console: list[str] = dataclasses.field(default_factory=list)
     member: int = 0
     etcd: str = ""
+    cri: bool = False
+    bootstrapping: bool = False
     kubelet: str = ""
     silent: tuple[str, str] | None = None
     ready: bool = False

@@ -144,6 +144,7 @@ class World:
             state.silent = (config.cluster, state.kubelet)
             self.kubernetes.kubelet_ready(config.cluster, state.kubelet, False)
         state.phase, state.active, state.kubelet, state.ready, state.pair = "off", None, "", False, None
+        state.cri = state.bootstrapping = False
         self.changed()
 
     def destroy(self, instance_id: str) -> None:

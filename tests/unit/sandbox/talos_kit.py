@@ -14,7 +14,8 @@ import typing as t
 
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import METHODS, message
-from grpclib.client import Channel, UnaryUnaryMethod
+from google.protobuf import any_pb2, empty_pb2
+from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 
 from tests.sandbox import pki
 from tests.sandbox.calls import Ledger
@@ -134,8 +135,10 @@ class Kit:
             time.sleep(0.005)
         return found
 
-    def call(self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None, *, request: t.Any = None, **fields: t.Any) -> t.Any:
-        """One call; GRPCError, OSError or grpclib's own errors as they come."""
+    def call(
+        self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None, *, request: t.Any = None, patience: float = 10, **fields: t.Any
+    ) -> t.Any:
+        """One call; GRPCError, OSError or grpclib's own errors as they come; asyncio.TimeoutError after `patience` seconds."""
         path = method if method.startswith("/") else MACHINE + method
         names = METHODS.get(path, ("google.protobuf.Empty", "google.protobuf.Empty"))
         classes = [message(name) for name in names]
@@ -144,7 +147,22 @@ class Kit:
             channel = Channel(address, 50000, ssl=context)
             try:
                 stub = UnaryUnaryMethod(channel, path, *classes)
-                return await asyncio.wait_for(stub(request or classes[0](**fields), metadata=metadata), 10)
+                return await asyncio.wait_for(stub(request or classes[0](**fields), metadata=metadata), patience)
+            finally:
+                channel.close()
+                await asyncio.sleep(0)
+
+        return asyncio.run(work())
+
+    def stream(self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None) -> list[bytes]:
+        """A call without a request's content that is answered with a stream of common.Data; the bytes of each."""
+
+        async def work() -> list[bytes]:
+            channel = Channel(address, 50000, ssl=context)
+            try:
+                # common.Data has its bytes where Any has its value.
+                stub = UnaryStreamMethod(channel, MACHINE + method, empty_pb2.Empty, any_pb2.Any)
+                return [one.value for one in await asyncio.wait_for(stub(empty_pb2.Empty(), metadata=metadata), 10)]
             finally:
                 channel.close()
                 await asyncio.sleep(0)

@@ -126,6 +126,16 @@ def test_faults_are_posted_counted_and_cleared(served: Served) -> None:
     assert served.control.faults() == []
 
 
+def test_parked_calls_are_told(served: Served) -> None:
+    served.control.fault("park", mutating=True, ordinals=[1])
+    assert not served.ledger.held(served.ledger.begin("ec2", "DescribeInstances", mutating=False))
+    call = served.ledger.begin("ec2", "RunInstances", mutating=True)
+    assert served.control.parked() == [] and served.ledger.held(call)
+    assert [one["operation"] for one in served.control.parked()] == ["RunInstances"]
+    served.control.clear_faults()
+    assert not served.ledger.held(call) and served.control.parked() == []
+
+
 def test_a_fault_of_unknown_kind_or_with_unknown_words_is_refused(served: Served) -> None:
     with pytest.raises(ControlError, match="unknown fault kind 'fire'"):
         served.control.fault("fire")

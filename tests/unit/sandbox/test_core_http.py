@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 import typing as t
 
@@ -115,6 +116,23 @@ def test_a_delay_acts_and_answers_late(served: Served) -> None:
     begin = time.monotonic()
     assert served.call("POST", b"x")[0] == 200
     assert time.monotonic() - begin >= 0.3
+
+
+def test_a_parked_call_has_acted_and_is_answered_when_the_fault_is_gone(served: Served) -> None:
+    served.ledger.faults.append(Fault("park", mutating=True, ordinals=[2]))
+    assert [served.call(method, b"x")[0] for method in ("POST", "GET")] == [200, 200]
+    answers: list[tuple[int, str]] = []
+    caller = threading.Thread(target=lambda: answers.append(served.call("POST", b"y")))
+    caller.start()
+    deadline = time.monotonic() + 2
+    while not served.ledger.parked() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [call.number for call in served.ledger.parked()] == [3]
+    assert served.shop.items == ["x", "y"] and not answers
+    assert served.call("GET")[0] == 200
+    served.ledger.faults.clear()
+    caller.join(2)
+    assert answers == [(200, '["x", "y"]')] and not served.ledger.parked()
 
 
 def test_stop_closes_the_port_and_idle_connections(served: Served) -> None:

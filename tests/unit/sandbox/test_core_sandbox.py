@@ -87,6 +87,23 @@ def test_fargle_has_three_control_planes_and_five_workers_that_run(cloud: Runnin
     assert instances(cloud, "barney") == {}
 
 
+def test_the_empty_cluster_has_a_network_in_three_zones_and_nothing_else(cloud: RunningSandbox) -> None:
+    ec2, elb = aws(cloud, "ec2"), aws(cloud, "elbv2")
+    subnets = {tag["Value"]: one for one in ec2.describe_subnets()["Subnets"] for tag in one.get("Tags", [])}
+    assert {name: one["AvailabilityZone"][-1] for name, one in subnets.items()} == {f"sandbox-{kind}{zone}": zone for kind in ("", "public-") for zone in "abc"}
+    public = {one["SubnetId"] for name, one in subnets.items() if "public" in name}
+    (table,) = ec2.describe_route_tables(Filters=[{"Name": "route.gateway-id", "Values": ["igw-*"]}])["RouteTables"]
+    assert {one.get("SubnetId") for one in table["Associations"]} == public
+    assert not ec2.describe_security_groups(Filters=[{"Name": "tag:Cluster", "Values": ["barney"]}])["SecurityGroups"]
+    (front,) = elb.describe_load_balancers(Names=["fargle-ingress-external"])["LoadBalancers"]
+    assert {zone["SubnetId"] for zone in front["AvailabilityZones"]} == public
+    config = yaml.safe_load(secret(cloud, "cluster-barney-machine-cp")["controlplane.yaml"])
+    made = elb.create_load_balancer(Name="apiserver-barney", Type="network", Scheme="internal", Subnets=[subnets["sandbox-a"]["SubnetId"]])["LoadBalancers"][0]
+    tail = made["LoadBalancerArn"].split("loadbalancer/")[1]
+    (interface,) = ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {tail}"]}])["NetworkInterfaces"]
+    assert config["cluster"]["controlPlane"]["endpoint"] == f"https://{interface['PrivateIpAddress']}:6443"
+
+
 def test_the_old_tools_node_has_two_tags_another_port_and_no_mark(cloud: RunningSandbox) -> None:
     old = instances(cloud, "fargle")["fargle-worker-4"]
     assert old["Tags"] == {"Name": "fargle-worker-4", "Cluster": "fargle"}
@@ -122,7 +139,7 @@ def test_vault_holds_every_source_of_every_cluster(cloud: RunningSandbox) -> Non
     paths = vault(cloud).secrets.kv.v2.list_secrets("")["data"]["keys"]
     three = {f"cluster-{name}-{kind}-{role}" for name, role in (("fargle", "controlplane"), ("fargle", "worker")) for kind in ("machine", "patch", "node")}
     barney = {f"cluster-barney-{kind}-{role}" for kind in ("machine", "patch", "node") for role in ("cp", "worker")}
-    files = {f"cluster-{name}-{kind}" for name in ("fargle", "fargle2", "barney") for kind in ("talosconfig", "kubeconfig")}
+    files = {f"cluster-{name}-{kind}" for name in ("fargle", "fargle2") for kind in ("talosconfig", "kubeconfig")} | {"cluster-barney-talosconfig"}
     assert set(paths) == three | barney | files | {"cluster-fargle2-controlplane", "cluster-fargle2-worker"}
     assert set(secret(cloud, "cluster-fargle2-worker")) == {"config.yaml", "patch.yaml", "node-aws.yaml", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ZONE_ID"}
     assert secret(cloud, "cluster-fargle-machine-worker")["machine"]["type"] == "worker"

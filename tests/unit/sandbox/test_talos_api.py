@@ -8,7 +8,10 @@ Sources: Talos v1.13.9 unless said otherwise; paths below internal/app.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import datetime
+import gzip
 import json
 import socket
 import ssl
@@ -20,6 +23,7 @@ from functools import partial
 import pytest
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import message
+from cryptography import x509
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
@@ -356,10 +360,44 @@ def test_workers_have_no_etcd(kit: Kit) -> None:
         "EtcdRemoveMemberByID": "etcd remove member",
         "EtcdLeaveCluster": "etcd leave",
         "EtcdForfeitLeadership": "etcd forfeit leadership",
-        "Bootstrap": "bootstrap",
     }
     for method, name in names.items():
         assert expect_refused(partial(kit.call, worker, method, secure(secrets))) == ("UNIMPLEMENTED", f"{name} is only available on control plane nodes")
+
+
+# -- kubeconfig -----------------------------------------------------------------------------------------------------
+
+
+def test_a_kubeconfig_is_made_for_administrators_by_control_planes(kit: Kit) -> None:
+    """machined.go (rules); v1alpha1_server.go checkControlplane."""
+    secrets = kit.cluster(1)
+    worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
+    first, admin = kit.vm(1).private_ip, secure(secrets)
+    text = "kubeconfig is only available on control plane nodes"
+    assert expect_refused(lambda: kit.stream(worker, "Kubeconfig", admin)) == ("UNIMPLEMENTED", text)
+    assert expect_refused(lambda: kit.stream(first, "Kubeconfig", admin, {"node": worker})) == ("UNIMPLEMENTED", text)
+    for role in ("os:operator", "os:reader"):
+        assert expect_refused(partial(kit.stream, first, "Kubeconfig", secure(secrets, [role]))) == ("PERMISSION_DENIED", "not authorized")
+    kit.machines.destroy(kit.vm(5).instance_id)
+    maintenance = kit.boot(6)
+    assert expect_refused(lambda: kit.stream(maintenance, "Kubeconfig", insecure())) == ("PERMISSION_DENIED", "not authorized")
+
+
+def test_a_kubeconfig_comes_as_an_archive_that_ends_early(kit: Kit) -> None:
+    """v1alpha1_server.go Kubeconfig: a gzipped tar whose writer is not closed: no padding, no end mark. pkg/kubeconfig GenerateAdmin."""
+    secrets = cluster_secrets()
+    address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
+    archives = [gzip.decompress(b"".join(kit.stream(address, "Kubeconfig", secure(secrets)))) for _ in range(2)]
+    assert archives[0][:10] == b"kubeconfig" and archives[0][257:262] == b"ustar"
+    size = int(archives[0][124:135], 8)
+    assert len(archives[0]) == 512 + size
+    first, second = (yaml.safe_load(archive[512:]) for archive in archives)
+    assert first["clusters"][0]["cluster"]["server"] == secrets.endpoint and first["current-context"] == "admin@fargle"
+    users = [one["users"][0]["user"] for one in (first, second)]
+    assert users[0]["client-key-data"] != users[1]["client-key-data"]
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(users[0]["client-certificate-data"]))
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(secrets.kubernetes.ca.crt.encode()))
+    assert certificate.subject.rfc4514_string() in ("CN=admin,O=system:masters", "O=system:masters,CN=admin")
 
 
 # -- ledger and faults ----------------------------------------------------------------------------------------------
@@ -395,6 +433,17 @@ def test_a_lost_reply_is_an_act_without_an_answer(kit: Kit) -> None:
         kit.apply(address, insecure(), good)
     kit.reach(address, "starting")
     assert kit.machines.config_of(address) == good
+
+
+def test_a_parked_call_has_acted_and_ends_with_its_caller(kit: Kit) -> None:
+    address = kit.boot(1)
+    kit.ledger.faults.append(Fault("park", "talos", mutating=True))
+    good = machine_config(cluster_secrets(), "controlplane")
+    kit.apply(address, insecure(), good, dry_run=True)
+    with pytest.raises(asyncio.TimeoutError):
+        kit.apply(address, insecure(), good, patience=0.5)
+    assert kit.machines.config_of(address) == good
+    kit.wait(lambda: not kit.ledger.parked())
 
 
 def test_a_timeout_is_no_act_and_no_answer(kit: Kit) -> None:

@@ -10,6 +10,7 @@ Sources: Talos v1.13.9 internal/pkg/etcd/etcd.go and machined/pkg/system/service
 from __future__ import annotations
 
 import threading
+import time
 import typing as t
 from functools import partial
 
@@ -54,31 +55,101 @@ def test_three_members(kit: Kit) -> None:
     assert len({leader(kit, admin, number) for number in (1, 2, 3)} - {0}) == 1
 
 
-def test_bootstrap_is_once_and_splits_elsewhere(kit: Kit) -> None:
-    """v1alpha1_server.go Bootstrap; https://github.com/siderolabs/talos/issues/5500: on another node it makes a second cluster."""
+def test_without_bootstrap_nothing_becomes_ready(kit: Kit) -> None:
+    """services/etcd.go: a control plane waits to be bootstrapped or to join; the kubelet's API and the worker's depend on it."""
+    secrets = cluster_secrets()
+    for number, role in ((1, "controlplane"), (2, "controlplane"), (3, "worker")):
+        kit.boot(number, edit(machine_config(secrets, role), f"node-{number}"), "starting")
+    kit.wait(lambda: all(kit.state(kit.vm(number).private_ip).cri for number in (1, 2, 3)))
+    time.sleep(0.5)
+    states = [kit.state(kit.vm(number).private_ip) for number in (1, 2, 3)]
+    assert [(state.phase, state.etcd, state.ready) for state in states] == [("starting", "waiting", False)] * 2 + [("starting", "", False)]
+    assert kit.kubernetes.registered == {} and kit.machines.dump()["etcd"] == []
+    assert not any(kit.machines.answers(kit.vm(number).private_ip, 6443) for number in (1, 2))
+    kit.call(kit.vm(2).private_ip, "Bootstrap", secure(secrets))
+    for number in (1, 2, 3):
+        kit.reach(kit.vm(number).private_ip, "running")
+    assert [len(cluster["members"]) for cluster in kit.machines.dump()["etcd"]] == [2]
+
+
+def test_bootstrap_is_refused_where_there_is_etcd_data(kit: Kit) -> None:
+    """v1alpha1_server.go Bootstrap."""
     secrets = kit.cluster(1)
-    admin, first = secure(secrets), kit.vm(1).private_ip
-    assert expect_refused(lambda: kit.call(first, "Bootstrap", admin)) == ("ALREADY_EXISTS", "etcd data directory is not empty")
-    off(kit, 1)
-    second = kit.boot(2, edit(machine_config(secrets, "controlplane"), "cp-2"), "starting")
+    assert expect_refused(lambda: kit.call(kit.vm(1).private_ip, "Bootstrap", secure(secrets))) == ("ALREADY_EXISTS", "etcd data directory is not empty")
+
+
+def test_bootstrap_elsewhere_splits_the_cluster(kit: Kit) -> None:
+    """https://github.com/siderolabs/talos/issues/5500: a node that has not joined yet becomes a second cluster, whose members know nothing of the first."""
+    secrets = cluster_secrets()
+    admin = secure(secrets)
+    first, second = (kit.boot(number, edit(machine_config(secrets, "controlplane"), f"cp-{number}"), "starting") for number in (1, 2))
+    kit.wait(lambda: kit.state(first).cri and kit.state(second).cri)
+    kit.call(first, "Bootstrap", admin)
     kit.call(second, "Bootstrap", admin)
-    kit.reach(second, "running")
-    kit.machines.power_on(kit.vm(1))
-    kit.reach(first, "running")
+    for address in (first, second):
+        kit.reach(address, "running")
+    assert [[member["name"] for member in cluster["members"]] for cluster in kit.machines.dump()["etcd"]] in ([["cp-1"], ["cp-2"]], [["cp-2"], ["cp-1"]])
     assert [member.hostname for member in kit.members(first, admin)] == ["cp-1"]
     assert [member.hostname for member in kit.members(second, admin)] == ["cp-2"]
 
 
-def test_bootstrap_waits_for_a_configuration(kit: Kit) -> None:
-    """v1alpha1_server.go: before a configuration nobody is os:admin, afterwards etcd calls say what is missing."""
+def test_bootstrap_needs_the_container_runtime(kit: Kit) -> None:
+    """v1alpha1_runtime.go IsBootstrapAllowed: the secure API answers before CRI is up."""
+    secrets = cluster_secrets()
+    kit.ledger.delays["talos.cri"] = 0.4
+    address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
+    admin = secure(secrets)
+    assert expect_refused(lambda: kit.call(address, "Bootstrap", admin)) == ("FAILED_PRECONDITION", "bootstrap is not available yet")
+    kit.wait(lambda: kit.state(address).cri)
+    kit.call(address, "Bootstrap", admin)
+    kit.reach(address, "running")
+
+
+def test_workers_are_not_bootstrapped(kit: Kit) -> None:
+    """v1alpha1_server.go Bootstrap."""
+    secrets = kit.cluster(1)
+    worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
+    refused = ("FAILED_PRECONDITION", "bootstrap can only be performed on a control plane node")
+    assert expect_refused(lambda: kit.call(worker, "Bootstrap", secure(secrets))) == refused
+
+
+def test_bootstrap_shows_only_once_etcd_has_started(kit: Kit) -> None:
+    """v1alpha1_server.go Bootstrap looks at the data directory alone: until etcd has started, a second call is taken, and makes no second cluster."""
+    secrets = cluster_secrets()
+    kit.ledger.delays["talos.etcd"] = 0.5
+    address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
+    admin = secure(secrets)
+    kit.wait(lambda: kit.state(address).cri)
+    kit.call(address, "Bootstrap", admin)
+    assert expect_refused(lambda: kit.members(address, admin)) == ("UNKNOWN", "no controlplane endpoints discovered yet")
+    kit.call(address, "Bootstrap", admin)
+    kit.reach(address, "running")
+    assert len(kit.machines.dump()["etcd"]) == 1
+
+
+def test_a_reboot_forgets_a_bootstrap_that_has_not_happened(kit: Kit) -> None:
+    """services/etcd.go BootstrapEtcd: the request lives in memory until etcd has written its data."""
+    secrets = cluster_secrets()
+    kit.ledger.delays["talos.etcd"] = 30.0
+    address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
+    kit.wait(lambda: kit.state(address).cri)
+    kit.call(address, "Bootstrap", secure(secrets))
+    off(kit, 1)
+    kit.ledger.delays["talos.etcd"] = 0.0
+    kit.machines.power_on(kit.vm(1))
+    kit.wait(lambda: kit.state(address).cri)
+    time.sleep(0.3)
+    assert kit.state(address).etcd == "waiting" and kit.machines.dump()["etcd"] == []
+
+
+def test_before_bootstrap_etcd_calls_say_what_is_missing(kit: Kit) -> None:
+    """etcd.go: no endpoints are discovered, nothing listens."""
     secrets = cluster_secrets()
     address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
     admin = secure(secrets)
-    assert expect_refused(lambda: kit.call(address, "EtcdMemberList", admin)) == ("UNKNOWN", "no controlplane endpoints discovered yet")
+    assert expect_refused(lambda: kit.members(address, admin)) == ("UNKNOWN", "no controlplane endpoints discovered yet")
     status, text = expect_refused(lambda: kit.call(address, "EtcdStatus", admin))
     assert status == "UNKNOWN" and "connection refused" in text
-    kit.call(address, "Bootstrap", admin)
-    kit.reach(address, "running")
 
 
 def test_a_control_plane_joins_as_a_learner(kit: Kit) -> None:
