@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import message
+from google.protobuf import any_pb2
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -36,6 +37,9 @@ Answer = t.Callable[["Node", t.Any, Granted], t.Awaitable[t.Any]]
 MACHINE_TYPES = {"controlplane": 2, "worker": 3}
 RETRY_SECONDS = 0.05
 ETCD_VERSION = "3.6.4"
+ETCD_DATA = "/var/lib/etcd"
+# Go's fs.ModeDir with rwx for root alone.
+DIRECTORY_MODE = 1 << 31 | 0o700
 
 
 def _one(name: str, **fields: t.Any) -> t.Any:
@@ -206,19 +210,27 @@ async def bootstrap(node: Node, request: t.Any, granted: Granted) -> t.Any:
     return _one("machine.BootstrapResponse")
 
 
-# -- Kubernetes -----------------------------------------------------------------------------------------------------
+# -- streams: messages that the collection need not know come and go encoded ----------------------------------------
 
 
-def _field(number: int, data: bytes) -> bytes:
-    """A protobuf field of bytes."""
-    length, rest = b"", len(data)
-    while rest > 127:
-        length, rest = length + bytes((rest & 127 | 128,)), rest >> 7
-    return bytes((number << 3 | 2,)) + length + bytes((rest,)) + data
+def _varint(number: int) -> bytes:
+    data = b""
+    while number > 127:
+        data, number = data + bytes((number & 127 | 128,)), number >> 7
+    return data + bytes((number,))
 
 
-async def kubeconfig(node: Node, request: t.Any, granted: Granted) -> list[bytes]:
-    """An administrator's kubeconfig, made anew for each call, as a stream of encoded common.Data; it needs neither etcd nor an API server.
+def _encoded(fields: dict[int, bytes | int]) -> bytes:
+    """A protobuf message of bytes (or text) and numbers."""
+    data = b""
+    for number, value in fields.items():
+        head, body = (2, _varint(len(value)) + value) if isinstance(value, bytes) else (0, _varint(value))
+        data += _varint(number << 3 | head) + body
+    return data
+
+
+async def kubeconfig(node: Node, request: bytes, granted: Granted) -> list[bytes]:
+    """An administrator's kubeconfig, made anew for each call, as common.Data; it needs neither etcd nor an API server.
 
     The archive is a gzipped tar that ends with the file's last byte: Talos does not close its tar writer (v1alpha1_server.go Kubeconfig).
     """
@@ -227,7 +239,20 @@ async def kubeconfig(node: Node, request: t.Any, granted: Granted) -> list[bytes
     text = configs.admin_kubeconfig(config.cluster, str(config.get("cluster.controlPlane.endpoint")), config.kubernetes_ca).encode()
     entry = tarfile.TarInfo("kubeconfig")
     entry.size, entry.mode, entry.mtime = len(text), 0o600, int(time.time())
-    return [_field(2, gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT) + text))]
+    return [_encoded({2: gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT) + text)})]
+
+
+async def list_files(node: Node, request: bytes, granted: Granted) -> list[bytes]:
+    """What is in etcd's data directory, as machine.FileInfo; it exists once the container runtime does, and only on control planes."""
+    # machine.ListRequest has its root where Any has its type.
+    root = any_pb2.Any.FromString(request).type_url.rstrip("/")
+    if root != ETCD_DATA:
+        raise GRPCError(Status.UNIMPLEMENTED, f"of a node's files only {ETCD_DATA} is simulated")
+    state = node.state
+    if not (state.control_plane and state.cri):
+        raise GRPCError(Status.UNKNOWN, f"lstat {root}: no such file or directory")
+    found = [(root, "."), *([(f"{root}/member", "member")] if state.member else [])]
+    return [_encoded({2: path.encode(), 3: 4096, 4: DIRECTORY_MODE, 6: 1, 9: name.encode()}) for path, name in found]
 
 
 # -- COSI -----------------------------------------------------------------------------------------------------------
@@ -317,5 +342,5 @@ ANSWERS: dict[str, Answer] = {
     "/machine.MachineService/EtcdRemoveMemberByID": remove_member,
     "/cosi.resource.State/Get": get,
 }
-# Methods that answer with any number of messages, already encoded.
-STREAMS: dict[str, Answer] = {"/machine.MachineService/Kubeconfig": kubeconfig}
+# Methods that answer with any number of messages. Request and messages are encoded.
+STREAMS: dict[str, Answer] = {"/machine.MachineService/Kubeconfig": kubeconfig, "/machine.MachineService/List": list_files}

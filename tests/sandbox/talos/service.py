@@ -34,6 +34,7 @@ RULES: dict[str, frozenset[str]] = {
     MACHINE + "Version": READERS,
     MACHINE + "Hostname": READERS,
     MACHINE + "ServiceList": READERS,
+    MACHINE + "List": READERS,
     MACHINE + "EtcdMemberList": ETCD_READERS,
     MACHINE + "EtcdStatus": ETCD_READERS,
     MACHINE + "EtcdAlarmList": ETCD_READERS,
@@ -93,6 +94,8 @@ class Service:
             self.world.ledger.end(call, call.status or "CANCELLED")
 
     def _parse(self, path: str, data: bytes) -> t.Any:
+        if path in STREAMS:
+            return data
         if path not in METHODS:
             return None
         request = message(METHODS[path][0])()

@@ -14,7 +14,7 @@ import typing as t
 
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import METHODS, message
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2
 from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 
 from tests.sandbox import pki
@@ -154,15 +154,15 @@ class Kit:
 
         return asyncio.run(work())
 
-    def stream(self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None) -> list[bytes]:
-        """A call without a request's content that is answered with a stream of common.Data; the bytes of each."""
+    def stream(self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None, root: str = "") -> list[bytes]:
+        """A call that is answered with a stream of common.Data; the bytes of each. Or of FileInfo about what is in `root`; the names, as bytes."""
 
         async def work() -> list[bytes]:
             channel = Channel(address, 50000, ssl=context)
             try:
-                # common.Data has its bytes where Any has its value.
-                stub = UnaryStreamMethod(channel, MACHINE + method, empty_pb2.Empty, any_pb2.Any)
-                return [one.value for one in await asyncio.wait_for(stub(empty_pb2.Empty(), metadata=metadata), 10)]
+                # Any has its value where common.Data has its bytes and FileInfo its name, and its type where ListRequest has its root.
+                stub = UnaryStreamMethod(channel, MACHINE + method, any_pb2.Any, any_pb2.Any)
+                return [one.value for one in await asyncio.wait_for(stub(any_pb2.Any(type_url=root), metadata=metadata), 10)]
             finally:
                 channel.close()
                 await asyncio.sleep(0)

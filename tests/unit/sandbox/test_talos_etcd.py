@@ -152,6 +152,23 @@ def test_before_bootstrap_etcd_calls_say_what_is_missing(kit: Kit) -> None:
     assert status == "UNKNOWN" and "connection refused" in text
 
 
+def test_etcds_data_directory(kit: Kit) -> None:
+    """services/etcd.go PreFunc makes it on control planes; what is in it decides whether Bootstrap is refused."""
+    secrets = cluster_secrets()
+    kit.ledger.delays["talos.cri"] = 0.4
+    address = kit.boot(1, edit(machine_config(secrets, "controlplane"), "cp-1"), "starting")
+    reader = secure(secrets, ["os:reader"])
+    missing = ("UNKNOWN", "lstat /var/lib/etcd: no such file or directory")
+    assert expect_refused(lambda: kit.stream(address, "List", reader, root="/var/lib/etcd")) == missing
+    kit.wait(lambda: kit.state(address).cri)
+    assert kit.stream(address, "List", reader, root="/var/lib/etcd/") == [b"/var/lib/etcd"]
+    kit.call(address, "Bootstrap", secure(secrets))
+    kit.reach(address, "running")
+    assert kit.stream(address, "List", reader, root="/var/lib/etcd") == [b"/var/lib/etcd", b"/var/lib/etcd/member"]
+    worker = kit.boot(5, edit(machine_config(secrets, "worker"), "worker-5"), "running")
+    assert expect_refused(lambda: kit.stream(worker, "List", reader, root="/var/lib/etcd")) == missing
+
+
 def test_a_control_plane_joins_as_a_learner(kit: Kit) -> None:
     secrets = kit.cluster(1)
     admin = secure(secrets)
