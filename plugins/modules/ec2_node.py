@@ -292,6 +292,10 @@ image:
       description: Its root device.
       type: str
       sample: /dev/xvda
+    root_volume_gb:
+      description: Size of its root volume in GiB; 0 when it does not say it.
+      type: int
+      sample: 8
     talos_version:
       description: The Talos version in it, from a tag C(TalosVersion) or from its name; empty when neither says it.
       type: str

@@ -80,6 +80,12 @@ class KmsError(ApiError):
     iam_prefix = "kms"
 
 
+class PricingError(ApiError):
+    """From the Price List API."""
+
+    iam_prefix = "pricing"
+
+
 class Ec2ErrorHandler(AWSErrorHandler):
     """Decorators for EC2 calls."""
 
@@ -110,6 +116,12 @@ class KmsErrorHandler(AWSErrorHandler):
     """Decorators for KMS calls."""
 
     _CUSTOM_EXCEPTION = KmsError
+
+
+class PricingErrorHandler(AWSErrorHandler):
+    """Decorators for Price List calls."""
+
+    _CUSTOM_EXCEPTION = PricingError
 
 
 def throttled(function: F) -> F:

@@ -47,7 +47,7 @@ class Findings:
 def image_result(image: Item | None, image_id: str) -> Item:
     """The image as ec2_node returns it; the Talos version comes from a tag, else from the name, else is ""."""
     if image is None:
-        return {"id": image_id, "name": "", "root_device_name": "", "talos_version": ""}
+        return {"id": image_id, "name": "", "root_device_name": "", "root_volume_gb": 0, "talos_version": ""}
     tags = {key.lower().replace("-", "").replace("_", ""): value for key, value in tags_of(image).items()}
     named = image.get("Name", "")
     seen = TALOS_VERSION.search(tags.get("talosversion", "")) or ("talos" in named.lower() and TALOS_VERSION.search(named))
@@ -55,8 +55,15 @@ def image_result(image: Item | None, image_id: str) -> Item:
         "id": image["ImageId"],
         "name": named,
         "root_device_name": image.get("RootDeviceName", ""),
+        "root_volume_gb": _root_volume_gb(image),
         "talos_version": f"v{seen.group(1)}" if seen else "",
     }
+
+
+def _root_volume_gb(image: Item) -> int:
+    """The size of the image's root volume in GiB; 0 when it does not say it."""
+    roots = [entry.get("Ebs", {}) for entry in image.get("BlockDeviceMappings", []) if entry.get("DeviceName") == image.get("RootDeviceName")]
+    return max((root.get("VolumeSize", 0) for root in roots), default=0)
 
 
 def image_problems(image: Item | None, options: NodeOptions) -> list[str]:
@@ -72,8 +79,7 @@ def image_problems(image: Item | None, options: NodeOptions) -> list[str]:
     if device and device != image.get("RootDeviceName"):
         problems.append(f"root_volume.device_name: {device} is not the root device of {options.image_id}, use {image.get('RootDeviceName')} or leave it out")
     size = options.root_volume.size_gb
-    roots = [entry.get("Ebs", {}) for entry in image.get("BlockDeviceMappings", []) if entry.get("DeviceName") == image.get("RootDeviceName")]
-    smallest = max((root.get("VolumeSize", 0) for root in roots), default=0)
+    smallest = _root_volume_gb(image)
     if size is not None and size < smallest:
         problems.append(f"root_volume.size_gb: {size} is smaller than the image's {smallest}")
     return problems

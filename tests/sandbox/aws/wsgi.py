@@ -92,13 +92,23 @@ SERVICES = {
             "denied": (400, "AccessDeniedException", "User is not authorized to perform this action"),
         },
     ),
+    "pricing": Service(
+        "pricing",
+        "pricing",
+        f"{__package__}.pricing:StrictPricingResponse",
+        {
+            "throttle": (400, "ThrottlingException", "Rate exceeded"),
+            "error": (500, "InternalErrorException", "An error on the server occurred during the processing of your request. Try again later."),
+            "denied": (400, "AccessDeniedException", "User is not authorized to perform: pricing:GetProducts"),
+        },
+    ),
 }
 
 
 def error_response(service: Service, status: int, code: str, message: str) -> Response:
     """An error in the protocol of the service."""
     request_id = str(uuid.uuid4())
-    if service.botocore in ("resourcegroupstaggingapi", "kms"):
+    if service.botocore in ("resourcegroupstaggingapi", "kms", "pricing"):
         body = json.dumps({"__type": code, "message": message})
         return Response(body, status, {"x-amzn-RequestId": request_id}, mimetype="application/x-amz-json-1.1")
     detail = f"<Code>{code}</Code><Message>{escape(message)}</Message>"

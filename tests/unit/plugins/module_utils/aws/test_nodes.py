@@ -147,7 +147,13 @@ def test_launch_is_tagged_at_birth_and_locked_down() -> None:
     assert outcome.nodes[0]["instance_id"] == "i-1"
     assert outcome.nodes[0]["private_ip"] == "10.0.0.9"
     assert [step.summary() for step in outcome.steps] == [{"verb": "launch", "node": NAME, "target": "instance"}]
-    assert outcome.values["image"] == {"id": "ami-1", "name": "talos-v1.11.3-amd64", "root_device_name": "/dev/xvda", "talos_version": "v1.11.3"}
+    assert outcome.values["image"] == {
+        "id": "ami-1",
+        "name": "talos-v1.11.3-amd64",
+        "root_device_name": "/dev/xvda",
+        "root_volume_gb": 8,
+        "talos_version": "v1.11.3",
+    }
 
 
 def test_every_launch_option_reaches_ec2() -> None:

@@ -183,4 +183,4 @@ def test_talos_version_of_an_image(image: dict[str, t.Any], version: str) -> Non
 
 
 def test_image_that_is_gone_has_an_id_only() -> None:
-    assert preflight.image_result(None, "ami-9") == {"id": "ami-9", "name": "", "root_device_name": "", "talos_version": ""}
+    assert preflight.image_result(None, "ami-9") == {"id": "ami-9", "name": "", "root_device_name": "", "root_volume_gb": 0, "talos_version": ""}

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is about to be bought has its price said first, and an unknown price stops nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+import pytest
+
+from tests.sandbox.fixture import RunningSandbox
+
+from .playbooks import Run, play, succeed
+
+pytestmark = pytest.mark.slow
+
+LINE = "2 × m5.large + 2 × 80 GB gp3: 0.25 USD per hour (AWS Price List, on demand, without traffic)"
+TWO = ["fargle-worker-21", "fargle-worker-22"]
+
+
+def said(run: Run) -> list[str]:
+    """What the run said of prices."""
+    return [task["msg"] for task in succeed(run).tasks if task["module"] == "debug" and task["status"] == "ok" and "cost" in task["task"]]
+
+
+def test_the_price_of_new_nodes_is_said_before_they_are_bought(cloud: RunningSandbox) -> None:
+    """By a check and by the run alike; and kept for the job that follows."""
+    checked = play(cloud.env, "create_node.yml", "--check", cluster="fargle", nodes=TWO)
+    cloud.control.forget_calls()
+    done = play({**cloud.env, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}, "create_node.yml", cluster="fargle", nodes=[*TWO, "fargle-worker-1"])
+    assert said(checked) == said(done) == [LINE]
+    asked = [call["number"] for call in cloud.control.calls() if call["operation"] == "GetProducts"]
+    assert len(asked) == 2
+    assert max(asked) < min(call["number"] for call in cloud.control.calls() if call["mutating"])
+    assert stats(done)["price"]["summary"] == LINE
+    assert stats(done)["price"]["hourly"] == pytest.approx(2 * (0.1152 + 80 * 0.096 / 730), abs=1e-6)
+
+
+def stats(run: Run) -> dict[str, t.Any]:
+    """What the run left for the job that follows, as Ansible prints it."""
+    found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
+    assert found, run.output
+    return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"]["fargle"])
+
+
+def test_where_nothing_is_bought_no_price_is_asked(cloud: RunningSandbox) -> None:
+    cloud.control.forget_calls()
+    assert said(play(cloud.env, "create_node.yml", "--check", cluster="fargle", nodes=["fargle-worker-1"])) == []
+    assert "GetProducts" not in [call["operation"] for call in cloud.control.calls()]
+
+
+def test_an_unknown_price_stops_nothing(cloud: RunningSandbox) -> None:
+    cloud.control.conditions(denied=["GetProducts"])
+    (line,) = said(play(cloud.env, "create_node.yml", "--check", cluster="fargle", nodes=TWO))
+    assert line.startswith("2 × m5.large + 2 × 80 GB gp3: price unknown: ")
+    assert line.endswith("(grant the IAM action pricing:GetProducts)")
