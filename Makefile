@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ oldest: $(OLDEST)/.made ## unit tests and one create and delete on the oldest su
 
 conformance: setup ## Talos' own Go libraries against the simulator and the client (needs Go)
 	tests/conformance/run
+
+mutants: setup ## disable each rule of the machine config engine in turn: the unit tests must notice
+	$(BIN)/python -m tests.mutants
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

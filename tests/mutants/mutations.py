@@ -1,0 +1,206 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be disabled in a module, found in the module itself: its conditions, and the entries of its tables.
+
+A mutation changes the running process, so it belongs into a forked child.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import dataclasses
+import functools
+import gc
+import inspect
+import sys
+import types
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """One rule less: what it is called, what disables it in this process, and the functions that it changes (as called() names them)."""
+
+    name: str
+    apply: t.Callable[[], None]
+    functions: frozenset[str]
+
+
+def called(module: str, code: types.CodeType) -> str:
+    """A function as module and name."""
+    return f"{module.rpartition('.')[2]}.{code.co_name}"
+
+
+def short(module: types.ModuleType) -> str:
+    """A module's last name."""
+    return module.__name__.rpartition(".")[2]
+
+
+# ---- conditions -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Spot:
+    """A condition, or a part of one, in the function where; held by a node's attribute (a list: at index). It stops to count when it is always truth."""
+
+    where: str
+    what: str
+    holder: ast.AST
+    attribute: str
+    index: int | None
+    truth: bool
+    part: bool = False
+
+
+def conditions(module: types.ModuleType, parts: bool) -> t.Iterator[Mutation]:
+    """A mutation for every if that never applies and every filter that lets all pass; with parts also for each part of an "and" or "or" that does not count."""
+    seen: collections.Counter[str] = collections.Counter()
+    for number, spot in enumerate(_spots(ast.parse(inspect.getsource(module)))):
+        if parts or not spot.part:
+            name = f"{short(module)}.{spot.where}: {spot.what}"
+            seen[name] += 1
+            functions = frozenset((f"{short(module)}.{spot.where.rpartition('.')[2]}",))
+            yield Mutation(name if seen[name] == 1 else f"{name} ({seen[name]})", functools.partial(_disable, module, number), functions)
+
+
+def _spots(tree: ast.Module) -> t.Iterator[Spot]:
+    for where, function in _functions(tree, ""):
+        for node in _own_nodes(function):
+            if isinstance(node, (ast.If, ast.IfExp)):
+                yield Spot(where, f"if {ast.unparse(node.test)}", node, "test", None, False)
+            elif isinstance(node, ast.comprehension):
+                yield from (Spot(where, f"filter {ast.unparse(test)}", node, "ifs", index, True) for index, test in enumerate(node.ifs))
+            elif isinstance(node, ast.BoolOp) and not _gives_a_default(node):
+                word = "and" if isinstance(node.op, ast.And) else "or"
+                yield from (Spot(where, f"{word} {ast.unparse(part)}", node, "values", i, word == "and", True) for i, part in enumerate(node.values))
+
+
+def _functions(tree: ast.AST, prefix: str) -> t.Iterator[tuple[str, ast.AST]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            if isinstance(node, ast.FunctionDef):
+                yield prefix + node.name, node
+            yield from _functions(node, f"{prefix}{node.name}.")
+
+
+def _own_nodes(function: ast.AST) -> t.Iterator[ast.AST]:
+    """The nodes of a function without those of functions in it."""
+    for node in ast.iter_child_nodes(function):
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node
+            yield from _own_nodes(node)
+
+
+def _gives_a_default(node: ast.BoolOp) -> bool:
+    """`x or {}`, `x or y` for a value rather than a truth: a literal, a name or a call comes last, not a comparison."""
+    return isinstance(node.op, ast.Or) and not any(isinstance(part, (ast.Compare, ast.UnaryOp, ast.BoolOp)) for part in node.values)
+
+
+def _disable(module: types.ModuleType, number: int) -> None:
+    """Give the functions of a module the code they would have without one condition."""
+    tree = ast.parse(inspect.getsource(module))
+    spot = list(_spots(tree))[number]
+    held = getattr(spot.holder, spot.attribute)
+    old = held if spot.index is None else held[spot.index]
+    # The old expression is still evaluated, so that the function keeps its variables.
+    new = ast.BoolOp(ast.Or() if spot.truth else ast.And(), [old, ast.Constant(spot.truth)])
+    if spot.index is None:
+        setattr(spot.holder, spot.attribute, new)
+    else:
+        held[spot.index] = new
+    _swap(module, ast.fix_missing_locations(tree))
+
+
+def _swap(module: types.ModuleType, tree: ast.Module) -> None:
+    new = _placed(_compiled(tree))
+    codes = {old: new[place] for place, old in _placed(_compiled(inspect.getsource(module))).items() if place in new}
+    for thing in gc.get_objects():
+        if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__:
+            thing.__code__ = codes.get(thing.__code__, thing.__code__)
+        elif isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ == module.__name__:
+            thing.cache_clear()
+
+
+def _placed(code: types.CodeType) -> dict[tuple[str, int, int], types.CodeType]:
+    """Codes by name, line, and which of those of the line."""
+    seen: collections.Counter[tuple[str, int]] = collections.Counter()
+    result: dict[tuple[str, int, int], types.CodeType] = {}
+    for each in _codes(code):
+        name, line = each.co_name, each.co_firstlineno
+        seen[name, line] += 1
+        result[name, line, seen[name, line]] = each
+    return result
+
+
+def _compiled(source: str | ast.Module) -> types.CodeType:
+    return compile(source, "<mutant>", "exec", dont_inherit=True)
+
+
+def _codes(code: types.CodeType) -> t.Iterator[types.CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from _codes(constant)
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------------------------
+
+LONG = 40
+Neutral = t.Mapping[str, t.Callable[..., t.Any]]
+
+
+def tables(module: types.ModuleType, users: t.Iterable[types.ModuleType], neutral: t.Mapping[str, Neutral]) -> t.Iterator[Mutation]:
+    """A mutation for every entry of the module's own tables (dicts, tuples and sets in capitals): the entry is gone.
+
+    neutral says by table what stands in for its functions: words for it, and the function. Words in a dict's tuples go one by one.
+    """
+    for name, table in _own_tables(module):
+        title = f"{short(module)}.{name}"
+        using = frozenset(function for user in users for function in _using(user, name))
+        changes = _replaced(table, neutral[title]) if title in neutral else _shortened(table)
+        for words, changed in changes:
+            yield Mutation(f"{title}{words}", functools.partial(rename, module, name, changed), using)
+
+
+def _own_tables(module: types.ModuleType) -> t.Iterator[tuple[str, t.Any]]:
+    """The tables that the module's own statements make."""
+    for node in ast.parse(inspect.getsource(module)).body:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []:
+            value = vars(module).get(target.id) if isinstance(target, ast.Name) and target.id.isupper() else None
+            if isinstance(value, (dict, tuple, frozenset)) and isinstance(target, ast.Name):
+                yield target.id, value
+
+
+def _using(module: types.ModuleType, name: str) -> t.Iterator[str]:
+    """The functions of a module that use a name."""
+    return (called(module.__name__, each) for each in _codes(_compiled(inspect.getsource(module))) if name in each.co_names)
+
+
+def _shortened(table: t.Any) -> t.Iterator[tuple[str, t.Any]]:
+    if not isinstance(table, dict):
+        for entry in sorted(table, key=str) if isinstance(table, frozenset) else table:
+            yield f" without {entry!r}", type(table)(each for each in table if each is not entry)
+        return
+    for key, value in table.items():
+        yield f"[{key!r}] is gone", {other: table[other] for other in table if other != key}
+        for word in value if isinstance(value, tuple) and len(value) < LONG else ():
+            yield f"[{key!r}] without {word!r}", {**table, key: tuple(each for each in value if each != word)}
+
+
+def _replaced(table: t.Any, neutral: Neutral) -> t.Iterator[tuple[str, t.Any]]:
+    """The table with one of its functions replaced."""
+    for words, stand_in in neutral.items():
+        if isinstance(table, dict):
+            yield from ((f"[{key!r}] {words}", {**table, key: stand_in}) for key in table)
+        else:
+            yield from ((f" with {old.__name__} {words}", tuple(stand_in if each is old else each for each in table)) for old in table)
+
+
+def rename(module: types.ModuleType, name: str, value: t.Any) -> None:
+    """A new value for a module's name, wherever it was imported to."""
+    old = vars(module)[name]
+    for other in list(sys.modules.values()):
+        if getattr(other, "__dict__", {}).get(name) is old:
+            setattr(other, name, value)

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests against mutants: one pytest session collects the tests and forks a child for each mutant, which stops at the first failure."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+import time
+import types
+import typing as t
+
+import pytest
+
+from .mutations import Mutation, called
+
+JOBS = 2
+SECONDS_EACH = 60  # of CPU
+PASSED, FAILED, BROKEN = 0, 1, 3
+Work = t.Callable[[t.Callable[[object], None]], int]
+
+
+@dataclasses.dataclass
+class Child:
+    """A forked process and the reading end of the pipe into which it says what it found, as JSON."""
+
+    pid: int
+    pipe: int
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+    def end(self) -> tuple[int, t.Any]:
+        """(exit code, what it said or None); a negative code is a signal."""
+        with os.fdopen(self.pipe) as pipe:
+            said = pipe.read()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), json.loads(said) if said else None
+
+
+def fork(work: Work) -> Child:
+    """Do work in a child: it is given a function to say something with, and returns the exit code."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return Child(pid, reading)
+    code = BROKEN
+    try:
+        code = work(lambda said: _say(writing, said))
+    finally:
+        os._exit(code)
+
+
+def _say(pipe: int, said: object) -> None:
+    with os.fdopen(pipe, "w") as writing:
+        json.dump(said, writing)
+
+
+@dataclasses.dataclass
+class Hunt:
+    """A pytest plugin in place of its test loop. After the session: the survivors' names, and how many mutants were tried."""
+
+    mutations: list[Mutation]
+    modules: t.Iterable[types.ModuleType]
+    survivors: list[str] = dataclasses.field(default_factory=list)
+    tried: int = 0
+    reach: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    kills: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Without a mutant every test passes, or nothing is tried."""
+        code, said = fork(functools.partial(_reached, session, {module.__name__ for module in self.modules})).end()
+        if code != PASSED or not session.items:
+            raise SystemExit(f"mutants: without a mutant {said or 'a test'} fails, or there is no test")
+        self.reach = said
+        running: dict[int, tuple[Mutation, Child]] = {}
+        for mutation in self.mutations:
+            if len(running) >= JOBS:
+                self._next(session, running)
+            child = fork(functools.partial(_test, session, mutation, self._tests(mutation)))
+            running[child.pid] = mutation, child
+        while running:
+            self._next(session, running)
+        return True
+
+    def _tests(self, mutation: Mutation) -> list[int]:
+        """The tests that run what the mutant changes; those that noticed most mutants so far come first."""
+        reached = {index for name in mutation.functions for index in self.reach.get(name, ())}
+        return sorted(reached, key=lambda index: (-self.kills[index], index))
+
+    def _next(self, session: pytest.Session, running: dict[int, tuple[Mutation, Child]]) -> None:
+        """Wait for a child that ends, and tell what became of its mutant."""
+        ended = t.cast("os.waitid_result", os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT))
+        mutation, child = running.pop(ended.si_pid)
+        code, index = child.end()
+        if code not in (PASSED, FAILED, -signal.SIGPROF):
+            raise SystemExit(f"mutants: {mutation.name} cannot be tried (exit code {code})")
+        self.tried += 1
+        if code == PASSED:
+            self.survivors.append(mutation.name)
+        if code == FAILED:
+            self.kills[index] += 1
+        how = {PASSED: "SURVIVED", FAILED: session.items[index or 0].name}.get(code, f"over {SECONDS_EACH} s of CPU")
+        print(f"{time.monotonic() - child.started:5.1f} s  {mutation.name}  <- {how}", flush=True)
+
+
+def _test(session: pytest.Session, mutation: Mutation, tests: list[int], say: t.Callable[[object], None]) -> int:
+    """Run tests with a mutant to the first that fails, and say which."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    mutation.apply()
+    for index in tests:
+        if not _passes(session, index):
+            say(index)
+            return FAILED
+    return PASSED
+
+
+def _reached(session: pytest.Session, modules: set[str], say: t.Callable[[object], None]) -> int:
+    """Say which tests run which functions of the modules; or, if one fails, its name."""
+    caches = [thing for thing in gc.get_objects() if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ in modules]
+    reach: dict[str, list[int]] = {}
+    for index, item in enumerate(session.items):
+        for cache in caches:
+            cache.cache_clear()
+        codes: dict[types.CodeType, str] = {}
+        sys.setprofile(functools.partial(_note, codes))
+        passes = _passes(session, index)
+        sys.setprofile(None)
+        if not passes:
+            say(item.nodeid)
+            return FAILED
+        for name in {called(module, code) for code, module in codes.items() if module in modules}:
+            reach.setdefault(name, []).append(index)
+    say(reach)
+    return PASSED
+
+
+def _note(codes: dict[types.CodeType, str], frame: types.FrameType, _event: str, _argument: object) -> None:
+    codes.setdefault(frame.f_code, frame.f_globals.get("__name__", ""))
+
+
+def _passes(session: pytest.Session, index: int) -> bool:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    session.config.hook.pytest_runtest_protocol(item=session.items[index], nextitem=None)
+    return not session.testsfailed
+
+
+def hunt(mutations: list[Mutation], modules: t.Iterable[types.ModuleType], tests: t.Sequence[str]) -> Hunt:
+    """Try the mutants of modules on tests (paths). Raises SystemExit if that cannot be done."""
+    found = Hunt(mutations, modules)
+    quiet = ["-o", "addopts=--import-mode=importlib", "--capture=no", *(word for name in ("terminal", "cacheprovider") for word in ("-p", f"no:{name}"))]
+    if pytest.main([*quiet, *tests], plugins=[found]) not in (0, 5):
+        raise SystemExit("mutants: the tests cannot be collected")
+    return found

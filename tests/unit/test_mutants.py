@@ -1,0 +1,100 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hunt for mutants itself: it tells those that a test notices from those that none does, and refuses to start on broken tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TOY = """
+WORDS = {"a": 1, "b": 2}
+SIGNS = ("+", "-")
+TWICE = {"up": lambda number: number * 2, "down": lambda number: number / 2}
+
+def clamp(number, low):
+    if number < low:
+        return low
+    return number
+
+def known(word):
+    return word in WORDS and word != "zz"
+
+def forever(number):
+    while True:
+        if number > 3:
+            return number
+        number += 1 if number else 0
+
+def scaled(way, number):
+    return TWICE[way](number)
+
+def signs(text):
+    return [sign for sign in text if sign in SIGNS]
+"""
+
+TESTS = """
+import toy
+
+def test_toy():
+    assert (toy.clamp(1, 2), toy.clamp(3, 2)) == (2, 3)
+    assert toy.known("a") and not toy.known("c")
+    assert toy.forever(1) == 4
+    assert toy.scaled("up", 2) == 4
+"""
+
+HUNT = """
+import tests.mutants.runner as runner, toy, sys
+from tests.mutants.mutations import conditions, tables
+runner.SECONDS_EACH = 2
+found = runner.hunt([*tables(toy, [toy], {"toy.TWICE": {"is inert": lambda number: number}}), *conditions(toy, parts=True)], [toy], sys.argv[1:])
+print(found.tried, *found.survivors, sep="\\n")
+"""
+
+
+def hunted(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    """A hunt on the toy with these tests."""
+    (folder / "toy.py").write_text(TOY)
+    (folder / "test_toy.py").write_text(tests)
+    command = [sys.executable, "-c", HUNT, str(folder / "test_toy.py")]
+    return subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{folder}"}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_survivors_are_named(tmp_path: Path) -> None:
+    lines = hunted(tmp_path, TESTS).stdout.splitlines()
+    assert any("toy.clamp: if number < low  <- test_toy" in line for line in lines)
+    assert any("toy.forever: if number > 3  <- over 2 s of CPU" in line for line in lines)
+    assert sorted(lines[lines.index("12") + 1 :]) == [
+        "toy.SIGNS without '+'",
+        "toy.SIGNS without '-'",
+        "toy.TWICE['down'] is inert",
+        "toy.WORDS['b'] is gone",
+        "toy.known: and word != 'zz'",
+        "toy.signs: filter sign in SIGNS",
+    ]
+
+
+def test_broken_tests_prove_nothing(tmp_path: Path) -> None:
+    ended = hunted(tmp_path, TESTS + "    assert False\n")
+    assert ended.returncode != 0
+    assert "mutants: without a mutant" in ended.stderr
+
+
+def test_each_merge_rule_and_table_entry_is_a_mutant() -> None:
+    names = {mutation.name for mutation in engine.mutations()}
+    rules = engine.modules()["merge"].RULES
+    assert {f"merge.RULES[{rule!r}] keeps the base's value" for rule in rules} <= names
+
+
+def test_an_unknown_equivalent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine.EQUIVALENT, "merge.gone: if x", "it is no more")
+    with pytest.raises(SystemExit, match="merge.gone"):
+        engine.mutations()
