@@ -17,8 +17,21 @@ options:
       - It must carry a CA certificate and a client certificate or a token. One that runs a program (C(exec)), asks an
         authentication provider or skips TLS verification is refused. C(talosctl kubeconfig) writes a fitting one.
       - Nothing of it is written to a file.
+      - One of O(kubeconfig) and O(talosconfig) is required.
     type: str
-    required: true
+  talosconfig:
+    description:
+      - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin), in place of O(kubeconfig).
+      - The first control plane of O(endpoints) that answers makes a kubeconfig, which stays in memory, and its own API server is talked to, on port 6443.
+        So this works where the cluster has no kubeconfig yet and its endpoint's name does not lead anywhere yet.
+      - Needs the Python libraries grpclib, protobuf and cryptography.
+    type: str
+  endpoints:
+    description:
+      - Addresses of control planes to ask with O(talosconfig). Without it the endpoints of O(talosconfig).
+    type: list
+    elements: str
+    default: []
   cluster:
     description:
       - The cluster's name. Of several contexts in O(kubeconfig) the one named after it is used (V(name), V(user@name), or its

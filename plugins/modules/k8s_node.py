@@ -175,7 +175,7 @@ failures:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import api_for, connection_arguments, node_arguments
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import SOURCES, api_for, connection_arguments, node_arguments
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, wanted_nodes, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 
@@ -189,6 +189,8 @@ def main() -> None:
             "state": {"type": "str", "choices": ["ready", "cordoned", "absent"], "default": "ready"},
             "wait_timeout": {"type": "int", "default": 600},
         },
+        required_one_of=SOURCES,
+        mutually_exclusive=SOURCES,
         supports_check_mode=True,
     )
 

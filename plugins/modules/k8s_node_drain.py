@@ -156,7 +156,7 @@ failures:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import api_for, connection_arguments, node_arguments
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import SOURCES, api_for, connection_arguments, node_arguments
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import wanted_nodes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
@@ -174,7 +174,12 @@ def main() -> None:
         "terminate_grace_period": {"type": "int"},
         "unreachable": {"type": "str", "choices": ["fail", "force"], "default": "fail"},
     }
-    module = AnsibleModule(argument_spec={**connection_arguments(), "nodes": node_arguments(), **own}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**connection_arguments(), "nodes": node_arguments(), **own},
+        required_one_of=SOURCES,
+        mutually_exclusive=SOURCES,
+        supports_check_mode=True,
+    )
 
     def started() -> Outcome:
         options = DrainOptions(nodes=wanted_nodes(module.params["nodes"]), **{name: module.params[name] for name in own})

@@ -12,13 +12,19 @@ import contextlib
 import typing as t
 
 from .client import Api, connect
+from .from_talos import access
 from .kubeconfig import read
+
+# One of these says where the cluster is; for AnsibleModule's required_one_of and mutually_exclusive.
+SOURCES = [("kubeconfig", "talosconfig")]
 
 
 def connection_arguments() -> dict[str, dict[str, t.Any]]:
     """Where the cluster is and who we are there."""
     return {
-        "kubeconfig": {"type": "str", "required": True, "no_log": True},
+        "kubeconfig": {"type": "str", "no_log": True},
+        "talosconfig": {"type": "str", "no_log": True},
+        "endpoints": {"type": "list", "elements": "str", "default": []},
         "cluster": {"type": "str"},
         "context": {"type": "str"},
         "server": {"type": "str"},
@@ -39,6 +45,9 @@ def node_arguments(**more: dict[str, t.Any]) -> dict[str, t.Any]:
 @contextlib.contextmanager
 def api_for(params: t.Mapping[str, t.Any]) -> t.Iterator[Api]:
     """The API that a module's options lead to."""
-    access = read(params["kubeconfig"], params["cluster"] or "", params["context"] or "", params["server"] or "")
-    with connect(access) as api:
+    if params["talosconfig"]:
+        found = access(params)
+    else:
+        found = read(params["kubeconfig"], params["cluster"] or "", params["context"] or "", params["server"] or "")
+    with connect(found) as api:
         yield api

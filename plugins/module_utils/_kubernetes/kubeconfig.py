@@ -72,6 +72,11 @@ def read(text: str, cluster: str = "", context: str = "", server: str = "") -> A
     )
 
 
+def contexts(text: str) -> list[str]:
+    """The names of a kubeconfig's contexts. Raises InputError as read() does."""
+    return [str(entry.get("name", "")) for entry in _load(text)["contexts"] if isinstance(entry, dict)]
+
+
 def ca_fingerprint(pem: str) -> str:
     """Hex SHA-256 over the DER form of the first certificate in a PEM text."""
     found = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)

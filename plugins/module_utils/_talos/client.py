@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import tarfile
 import typing as t
 import urllib.parse
 
@@ -19,6 +21,9 @@ from .transport import Connection, TalosError
 APPLY_SECONDS = 60.0
 # On the node itself leaving is retried for minutes while the cluster is unhealthy.
 LEAVE_SECONDS = 60.0
+# Before it answers, Talos waits up to 5 s for the time to be in sync.
+BOOTSTRAP_SECONDS = 20.0
+ETCD_DATA = "/var/lib/etcd"
 _MODE_AUTO = 1
 _STAGES = messages.ENUMS["talos.resource.definitions.enums.RuntimeMachineStage"]
 _ALARMS = messages.ENUMS["machine.EtcdMemberAlarm.AlarmType"]
@@ -161,3 +166,34 @@ async def etcd_remove_member(connection: Connection, member_id: int) -> None:
     except TalosError as error:
         if error.code != "NOT_FOUND":
             raise
+
+
+async def etcd_data(connection: Connection) -> bool:
+    """Whether the answering node has etcd's data on its disk: what Talos itself looks at before it bootstraps."""
+    try:
+        entries = await connection.call("/machine.MachineService/List", message("machine.ListRequest")(root=ETCD_DATA))
+    except TalosError as error:
+        if "no such file or directory" in str(error):
+            return False
+        raise
+    wrong = [entry.error for entry in entries if entry.error]
+    if wrong:
+        raise TalosError(f"{ETCD_DATA} cannot be read: {wrong[0]}", "INTERNAL")
+    return any(entry.relative_name not in ("", ".") for entry in entries)
+
+
+async def bootstrap(connection: Connection) -> None:
+    """Make the answering node the first member of a new etcd; asked once, whether it worked is read from the node."""
+    await _machine(connection, "Bootstrap", timeout=BOOTSTRAP_SECONDS, attempts=1)
+
+
+async def kubeconfig(connection: Connection) -> str:
+    """A kubeconfig with a new administrator's certificate (needs the role os:admin, and a control plane)."""
+    parts = await connection.call("/machine.MachineService/Kubeconfig", message("google.protobuf.Empty")())
+    try:
+        # Talos does not end the archive as tar wants it: nothing is read beyond the one file.
+        with tarfile.open(fileobj=io.BytesIO(b"".join(part.bytes for part in parts)), mode="r:gz") as archive:
+            file = archive.extractfile(t.cast(tarfile.TarInfo, archive.firstmember))  # type: ignore[attr-defined]
+            return t.cast("t.IO[bytes]", file).read().decode()
+    except (tarfile.TarError, EOFError, OSError, AttributeError, ValueError):
+        raise TalosError("Kubeconfig: the answer is not an archive with a kubeconfig", "INTERNAL") from None

@@ -29,6 +29,7 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "google.rpc.Status": {"code": (1, "int32"), "message": (2, "string")},
     "common.Metadata": {"hostname": (1, "string"), "error": (2, "string"), "status": (3, "google.rpc.Status")},
     "common.NetIP": {"ip": (1, "bytes")},
+    "common.Data": {"metadata": (1, "common.Metadata"), "bytes": (2, "bytes")},
     "machine.ApplyConfigurationRequest": {
         "data": (1, "bytes"),
         "mode": (4, "machine.ApplyConfigurationRequest.Mode"),
@@ -68,6 +69,14 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "machine.BootstrapRequest": {"recover_etcd": (1, "bool"), "recover_skip_hash_check": (2, "bool")},
     "machine.Bootstrap": {"metadata": (1, "common.Metadata")},
     "machine.BootstrapResponse": {"messages": (1, "repeated machine.Bootstrap")},
+    "machine.ListRequest": {"root": (1, "string"), "recurse": (2, "bool"), "recursion_depth": (3, "int32")},
+    "machine.FileInfo": {
+        "metadata": (1, "common.Metadata"),
+        "name": (2, "string"),
+        "is_dir": (6, "bool"),
+        "error": (7, "string"),
+        "relative_name": (9, "string"),
+    },
     "machine.EtcdMemberListRequest": {"query_local": (1, "bool")},
     "machine.EtcdMember": {
         "id": (2, "uint64"),
@@ -151,7 +160,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# service/method -> (request, reply); all unary.
+# service/method -> (request, reply).
 METHODS: dict[str, tuple[str, str]] = {
     "/machine.MachineService/ApplyConfiguration": ("machine.ApplyConfigurationRequest", "machine.ApplyConfigurationResponse"),
     "/machine.MachineService/Version": ("google.protobuf.Empty", "machine.VersionResponse"),
@@ -164,8 +173,12 @@ METHODS: dict[str, tuple[str, str]] = {
     "/machine.MachineService/EtcdRemoveMemberByID": ("machine.EtcdRemoveMemberByIDRequest", "machine.EtcdRemoveMemberByIDResponse"),
     "/machine.MachineService/EtcdStatus": ("google.protobuf.Empty", "machine.EtcdStatusResponse"),
     "/machine.MachineService/EtcdAlarmList": ("google.protobuf.Empty", "machine.EtcdAlarmListResponse"),
+    "/machine.MachineService/Kubeconfig": ("google.protobuf.Empty", "common.Data"),
+    "/machine.MachineService/List": ("machine.ListRequest", "machine.FileInfo"),
     "/cosi.resource.State/Get": ("cosi.resource.GetRequest", "cosi.resource.GetResponse"),
 }
+# Those of them that answer with any number of replies.
+STREAMED = frozenset({"/machine.MachineService/Kubeconfig", "/machine.MachineService/List"})
 
 
 def _field(proto: t.Any, name: str, number: int, kind: str) -> None:

@@ -20,7 +20,7 @@ try:
     import cryptography
     import google.protobuf
     import yaml
-    from grpclib.client import Channel, UnaryUnaryMethod
+    from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
     from grpclib.config import Configuration
     from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
     from grpclib.protocol import H2Protocol
@@ -168,7 +168,7 @@ class Connection:
         await asyncio.sleep(0)
 
     async def call(self, method: str, request: t.Any, timeout: float = CALL_SECONDS, attempts: int | None = None) -> t.Any:
-        """Call a method of messages.METHODS and return its reply; timeout is for each attempt.
+        """Call a method of messages.METHODS and return its reply, of one in STREAMED the list of its replies; timeout is for each attempt.
 
         Only failures that promise to pass are tried again (RETRIED); attempts=1 for calls whose repetition means something else.
         """
@@ -187,7 +187,8 @@ class Connection:
     async def _attempt(self, method: str, request: t.Any, timeout: float) -> t.Any:
         """One attempt, its errors as TalosError."""
         request_type, reply_type = (messages.message(name) for name in messages.METHODS[method])
-        stub = UnaryUnaryMethod(self._channel, method, request_type, reply_type)
+        kind = UnaryStreamMethod if method in messages.STREAMED else UnaryUnaryMethod
+        stub = kind(self._channel, method, request_type, reply_type)
         try:
             metadata = {"node": self.node} if self.node else None
             return await asyncio.wait_for(stub(request, timeout=timeout, metadata=metadata), timeout)

@@ -13,11 +13,17 @@ import yaml
 from ansible.module_utils import basic
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import transport
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.identity import newest_fingerprint
-from ansible_collections.k8s_cluster.manager.plugins.modules import talos_apply_config, talos_etcd_member
+from ansible_collections.k8s_cluster.manager.plugins.modules import talos_apply_config, talos_bootstrap, talos_etcd_member, talos_kubeconfig
 
 from tests.sandbox.configs import machine_config, talosconfig
 from tests.unit.sandbox.talos_kit import Kit
 
+MODULES = [
+    (talos_apply_config, "AnsibleAWSModule"),
+    (talos_bootstrap, "AnsibleModule"),
+    (talos_etcd_member, "AnsibleModule"),
+    (talos_kubeconfig, "AnsibleModule"),
+]
 FRAGMENTS = {"amazon.aws.common.modules", "amazon.aws.region.modules"}
 
 
@@ -61,7 +67,7 @@ def shape(option: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**found, "options": {name: shape(entry) for name, entry in inner.items()}}
 
 
-@pytest.mark.parametrize(("module", "base"), [(talos_apply_config, "AnsibleAWSModule"), (talos_etcd_member, "AnsibleModule")])
+@pytest.mark.parametrize(("module", "base"), MODULES)
 def test_documentation_and_argument_spec_agree(monkeypatch: pytest.MonkeyPatch, module: t.Any, base: str) -> None:
     specs: list[dict[str, t.Any]] = []
 
@@ -122,9 +128,10 @@ def test_refuses_the_last_control_plane(run: Run, kit: Kit, secrets: t.Any) -> N
     assert "allow_last_control_plane" in result["msg"]
 
 
-@pytest.mark.parametrize("module", [talos_apply_config, talos_etcd_member])
+@pytest.mark.parametrize("module", [module for module, _base in MODULES])
 def test_missing_library(run: Run, monkeypatch: pytest.MonkeyPatch, module: t.Any) -> None:
     monkeypatch.setattr(transport, "IMPORT_ERROR", "Traceback")
     monkeypatch.setattr(transport, "MISSING", "grpclib")
-    options = {"config": "x", "role": "worker"} if module is talos_apply_config else {"talosconfig": "x"}
-    assert "grpclib" in run(module, nodes=[], **options)["msg"]
+    options = {"config": "x", "role": "worker", "talosconfig": "x", "dest": "x", "nodes": []}
+    known = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert "grpclib" in run(module, **{name: value for name, value in options.items() if name in known})["msg"]

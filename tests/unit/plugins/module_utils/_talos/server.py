@@ -10,10 +10,12 @@ import base64
 import contextlib
 import dataclasses
 import datetime
+import gzip
 import ipaddress
 import itertools
 import os
 import ssl
+import tarfile
 import threading
 import typing as t
 
@@ -121,7 +123,8 @@ class Loop:
 
 class Node:
     """One scripted node. answers maps a method's name to its answer: a message, an exception, a callable of the request and metadata, or a list of
-    those used in turn (the last one stays). calls holds (method, request, metadata node) in order."""
+    those used in turn (the last one stays); a method that streams is answered with a tuple of messages.
+    calls holds (method, request, metadata node) in order."""
 
     def __init__(self, loop: Loop, authority: Authority, ip: str | None = None) -> None:
         self.loop, self.authority, self.ip = loop, authority, ip or address()
@@ -158,9 +161,11 @@ class Node:
                 return
             if isinstance(found, Exception):
                 raise found
-            await stream.send_message(found)
+            for one in found if isinstance(found, tuple) else (found,):
+                await stream.send_message(one)
 
-        return Handler(answer, Cardinality.UNARY_UNARY, request_type, reply_type)
+        cardinality = Cardinality.UNARY_STREAM if path in messages.STREAMED else Cardinality.UNARY_UNARY
+        return Handler(answer, cardinality, request_type, reply_type)
 
     async def listen(self, context: ssl.SSLContext) -> None:
         self._server = Server([self])
@@ -228,6 +233,21 @@ def config_reply(text: str) -> t.Any:
     spec = message("talos.resource.definitions.config.MachineConfigSpec")(yaml_marshalled=text.encode())
     answer.resource.spec.proto_spec = spec.SerializeToString()
     return answer
+
+
+def files_reply(*names: str) -> tuple[t.Any, ...]:
+    """The stream of a directory's entries; the directory itself comes first."""
+    kind = message("machine.FileInfo")
+    return tuple(kind(name=f"/var/lib/etcd/{name}".rstrip("/."), relative_name=name, is_dir=True) for name in (".", *names))
+
+
+def kubeconfig_reply(text: str, parts: int = 1) -> tuple[t.Any, ...]:
+    """The stream of Kubeconfig: a gzip'd tar that Talos does not pad and end as tar wants it."""
+    header = tarfile.TarInfo("kubeconfig")
+    header.size = len(text.encode())
+    data = gzip.compress(header.tobuf(tarfile.USTAR_FORMAT) + text.encode())
+    size = -(-len(data) // parts)
+    return tuple(message("common.Data")(bytes=data[start : start + size]) for start in range(0, len(data), size))
 
 
 def member(number: int, hostname: str, ip: str, learner: bool = False) -> dict[str, t.Any]:
