@@ -75,6 +75,9 @@ CASES: tuple[Case, ...] = (
     Case("etcd_leave", (), MACHINE + "EtcdLeaveCluster", {}),
     Case("etcd_remove_member", (FIRST,), MACHINE + "EtcdRemoveMemberByID", {"memberId": str(FIRST)}),
     Case("etcd_remove_member", (SECOND,), MACHINE + "EtcdRemoveMemberByID", {"memberId": str(SECOND)}, code="UNKNOWN"),
+    Case("bootstrap", (), MACHINE + "Bootstrap", {}),
+    Case("etcd_data", (), MACHINE + "List", {"root": "/var/lib/etcd"}, True),
+    Case("kubeconfig", (), MACHINE + "Kubeconfig", {}, "apiVersion: v1\nkind: Config\n"),
     # Gone already is no error.
     Case("etcd_remove_member", (42,), MACHINE + "EtcdRemoveMemberByID", {"memberId": "42"}),
 )

@@ -7,6 +7,9 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/cosi-project/runtime/api/v1alpha1"
@@ -22,6 +26,7 @@ import (
 	"github.com/cosi-project/runtime/pkg/state/impl/inmem"
 	"github.com/cosi-project/runtime/pkg/state/impl/namespaced"
 	cosiserver "github.com/cosi-project/runtime/pkg/state/protobuf/server"
+	"github.com/siderolabs/talos/pkg/machinery/api/common"
 	"github.com/siderolabs/talos/pkg/machinery/api/machine"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
 	configres "github.com/siderolabs/talos/pkg/machinery/resources/config"
@@ -128,6 +133,35 @@ func (server) EtcdRemoveMemberByID(_ context.Context, in *machine.EtcdRemoveMemb
 	}
 }
 
+func (server) Bootstrap(context.Context, *machine.BootstrapRequest) (*machine.BootstrapResponse, error) {
+	return &machine.BootstrapResponse{Messages: []*machine.Bootstrap{{}}}, nil
+}
+
+// Kubeconfig packs as Talos does: its tar writer is not closed.
+func (server) Kubeconfig(_ *emptypb.Empty, stream machine.MachineService_KubeconfigServer) error {
+	var packed bytes.Buffer
+
+	content := []byte("apiVersion: v1\nkind: Config\n")
+	zipped := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(zipped)
+	err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "kubeconfig", Size: int64(len(content)), Mode: 0o600})
+	_, writeErr := archive.Write(content)
+
+	return firstError(err, writeErr, zipped.Close(), stream.Send(&common.Data{Bytes: packed.Bytes()}))
+}
+
+func (server) List(in *machine.ListRequest, stream machine.MachineService_ListServer) error {
+	for _, name := range []string{".", "member"} {
+		if err := stream.Send(&machine.FileInfo{
+			Name: in.Root + strings.TrimPrefix("/"+name, "/."), RelativeName: name, Size: 4096, Mode: 1<<31 | 0o700, IsDir: true,
+		}); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
 func bytesOf(message any) string {
 	if msg, ok := message.(proto.Message); ok && msg.ProtoReflect().IsValid() {
 		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(msg)
@@ -139,12 +173,58 @@ func bytesOf(message any) string {
 	return ""
 }
 
+// journal writes one line at a time.
+type journal struct {
+	mu     sync.Mutex
+	output *json.Encoder
+}
+
+func (j *journal) write(line exchange) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+
+	return j.output.Encode(line)
+}
+
+// recorded is a stream that keeps what passes: the request, and the replies joined by commas.
+type recorded struct {
+	grpc.ServerStream
+	line exchange
+	sent []string
+}
+
+func (r *recorded) RecvMsg(message any) error {
+	err := r.ServerStream.RecvMsg(message)
+	if err == nil {
+		r.line.Request = bytesOf(message)
+		r.line.Decoded, err = protojson.Marshal(message.(proto.Message)) //nolint:forcetypeassert
+	}
+
+	return err
+}
+
+func (r *recorded) SendMsg(message any) error {
+	r.sent = append(r.sent, bytesOf(message))
+
+	return r.ServerStream.SendMsg(message)
+}
+
+// streamRecorder writes an exchange per call that is answered with a stream.
+func streamRecorder(lines *journal) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		md, _ := metadata.FromIncomingContext(stream.Context())
+		kept := &recorded{ServerStream: stream, line: exchange{Method: info.FullMethod, Node: md.Get("node")}}
+		err := handler(srv, kept)
+
+		kept.line.Reply = strings.Join(kept.sent, ",")
+		kept.line.Code, kept.line.Text = status.Code(err).String(), status.Convert(err).Message()
+
+		return firstError(err, lines.write(kept.line))
+	}
+}
+
 // recorder writes an exchange per unary call.
-func recorder() grpc.UnaryServerInterceptor {
-	var mu sync.Mutex
-
-	output := json.NewEncoder(os.Stdout)
-
+func recorder(lines *journal) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		decoded, _ := protojson.Marshal(req.(proto.Message)) //nolint:errcheck,forcetypeassert
@@ -164,10 +244,7 @@ func recorder() grpc.UnaryServerInterceptor {
 			line.Reply = bytesOf(reply)
 		}
 
-		mu.Lock()
-		defer mu.Unlock()
-
-		return reply, firstError(err, output.Encode(line))
+		return reply, firstError(err, lines.write(line))
 	}
 }
 
@@ -238,7 +315,11 @@ func run() error {
 		return err
 	}
 
-	s := grpc.NewServer(grpc.Creds(creds), grpc.UnaryInterceptor(recorder()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))
+	lines := &journal{output: json.NewEncoder(os.Stdout)}
+	s := grpc.NewServer(
+		grpc.Creds(creds), grpc.UnaryInterceptor(recorder(lines)), grpc.StreamInterceptor(streamRecorder(lines)),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+	)
 	machine.RegisterMachineServiceServer(s, server{})
 	v1alpha1.RegisterStateServer(s, cosiserver.NewState(st))
 

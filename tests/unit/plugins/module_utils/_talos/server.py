@@ -35,7 +35,8 @@ _NUMBERS = itertools.count(1)
 
 def address() -> str:
     """A loopback address nobody else uses: the port of the API is fixed, so each node needs its own."""
-    return f"127.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}.{next(_NUMBERS)}"
+    more, last = divmod(next(_NUMBERS), 250)
+    return f"127.{200 + os.getpid() % 50}.{(os.getpid() // 50 + 50 * more) % 250}.{last + 1}"
 
 
 @dataclasses.dataclass(frozen=True)
