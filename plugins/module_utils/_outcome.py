@@ -27,6 +27,7 @@ class Outcome:
     failures maps node names to messages: those nodes failed, the others were carried to the end.
     values are further return values of the module.
     shown_diff replaces the diff that is made of the steps, for modules whose result is no list of changes.
+    noun is what failures are about, where that is not nodes.
     """
 
     steps: list[Step] = dataclasses.field(default_factory=list)
@@ -35,6 +36,7 @@ class Outcome:
     warnings: list[str] = dataclasses.field(default_factory=list)
     values: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     shown_diff: list[dict[str, t.Any]] | None = None
+    noun: str = "nodes"
 
     def result(self, with_diff: bool) -> dict[str, t.Any]:
         """The module's return values."""
@@ -63,5 +65,6 @@ def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> None:
     result = outcome.result(with_diff=module._diff)
     if outcome.failures:
         lines = "; ".join(f"{name}: {msg}" for name, msg in outcome.failures.items())
-        module.fail_json(msg=f"{len(outcome.failures)} of {max(len(outcome.nodes), len(outcome.failures))} nodes failed: {lines}", **result)
+        of_all = f" of {max(len(outcome.nodes), len(outcome.failures))}" if outcome.noun == "nodes" else ""
+        module.fail_json(msg=f"{len(outcome.failures)}{of_all} {outcome.noun} failed: {lines}", **result)
     module.exit_json(**result)

@@ -123,6 +123,29 @@ def describe_security_groups(ec2: Client, filters: dict[str, t.Any]) -> list[Ite
     return [group for page in pages for group in page["SecurityGroups"]]
 
 
+@Ec2ErrorHandler.common_error_handler("describe the VPC")
+@throttled
+def vpc_cidrs(ec2: Client, vpc_id: str) -> list[str]:
+    """The IPv4 ranges of a VPC; nothing when there is no such VPC."""
+    found = ec2.describe_vpcs(Filters=ansible_dict_to_boto3_filter_list({"vpc-id": vpc_id}))["Vpcs"]
+    entries = [entry for vpc in found for entry in vpc.get("CidrBlockAssociationSet", [])]
+    return [entry["CidrBlock"] for entry in entries if entry.get("CidrBlockState", {}).get("State", "associated") == "associated"]
+
+
+@Ec2ErrorHandler.common_error_handler("describe network interfaces")
+@throttled
+def interfaces_wearing(ec2: Client, group_ids: list[str]) -> list[Item]:
+    """The network interfaces that have one of the security groups."""
+    pages = ec2.get_paginator("describe_network_interfaces").paginate(Filters=ansible_dict_to_boto3_filter_list({"group-id": group_ids}))
+    return [item for page in pages for item in page["NetworkInterfaces"]]
+
+
+def change(ec2: Client, operation: str, words: str, params: t.Mapping[str, t.Any]) -> str:
+    """Make one changing call; words say what for, in its error. Returns the ID of the security group it made, "" when it makes none."""
+    answer = Ec2ErrorHandler.common_error_handler(words)(throttled(getattr(ec2, operation)))(**params)
+    return str(answer.get("GroupId") or "") if operation == "create_security_group" else ""
+
+
 @Ec2ErrorHandler.list_error_handler("describe the image", [])
 @throttled
 def describe_images(ec2: Client, image_id: str) -> list[Item]:

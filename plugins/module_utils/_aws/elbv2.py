@@ -48,13 +48,25 @@ def _describe_tags(elbv2: Client, arns: list[str]) -> list[Item] | None:
     return elbv2.describe_tags(ResourceArns=arns)["TagDescriptions"]
 
 
-def _existing(describe: t.Callable[[Client, list[str]], list[Item] | None], elbv2: Client, arns: t.Sequence[str]) -> list[Item]:
-    """Describe in chunks. ELBv2 fails a whole call for one ARN that vanished, so such a chunk is asked for one by one."""
+@ElbErrorHandler.list_error_handler("describe load balancers")
+@throttled
+def _load_balancers_named(elbv2: Client, names: list[str]) -> list[Item] | None:
+    return elbv2.describe_load_balancers(Names=names)["LoadBalancers"]
+
+
+@ElbErrorHandler.list_error_handler("describe target groups")
+@throttled
+def _target_groups_named(elbv2: Client, names: list[str]) -> list[Item] | None:
+    return elbv2.describe_target_groups(Names=names)["TargetGroups"]
+
+
+def _existing(describe: t.Callable[[Client, list[str]], list[Item] | None], elbv2: Client, keys: t.Sequence[str]) -> list[Item]:
+    """Describe by ARN or name in chunks. ELBv2 fails a whole call for one that is missing, so such a chunk is asked for one by one."""
     found: list[Item] = []
-    for chunk in chunks(arns, ARNS_PER_CALL):
+    for chunk in chunks(keys, ARNS_PER_CALL):
         items = describe(elbv2, chunk)
         if items is None and len(chunk) > 1:
-            items = [item for arn in chunk for item in describe(elbv2, [arn]) or []]
+            items = [item for key in chunk for item in describe(elbv2, [key]) or []]
         found.extend(items or [])
     return found
 
@@ -67,6 +79,40 @@ def describe_load_balancers(elbv2: Client, arns: t.Sequence[str]) -> list[Item]:
 def describe_target_groups(elbv2: Client, arns: t.Sequence[str]) -> list[Item]:
     """Those of the target groups that exist."""
     return _existing(_describe_target_groups, elbv2, arns)
+
+
+def load_balancers_named(elbv2: Client, names: t.Sequence[str]) -> list[Item]:
+    """Those of the load balancers that exist."""
+    return _existing(_load_balancers_named, elbv2, names)
+
+
+def target_groups_named(elbv2: Client, names: t.Sequence[str]) -> list[Item]:
+    """Those of the target groups that exist."""
+    return _existing(_target_groups_named, elbv2, names)
+
+
+@ElbErrorHandler.list_error_handler("describe the listeners of a load balancer", [])
+@throttled
+def describe_listeners(elbv2: Client, arn: str) -> list[Item]:
+    """The load balancer's listeners; nothing when it vanished."""
+    return [item for page in elbv2.get_paginator("describe_listeners").paginate(LoadBalancerArn=arn) for item in page["Listeners"]]
+
+
+@ElbErrorHandler.list_error_handler("describe the attributes of a load balancer", {})
+@throttled
+def load_balancer_attributes(elbv2: Client, arn: str) -> dict[str, str]:
+    """Attributes by key; nothing when the load balancer vanished."""
+    return {item["Key"]: item["Value"] for item in elbv2.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]}
+
+
+def change(elbv2: Client, operation: str, words: str, params: t.Mapping[str, t.Any]) -> str:
+    """Make one changing call; words say what for, in its error. Returns the ARN of what it made, "" when it makes nothing.
+
+    ELBv2 answers a repeated creation with what the first one made, so a call whose answer was lost is simply made again.
+    """
+    answer = ElbErrorHandler.common_error_handler(words)(throttled(getattr(elbv2, operation)))(**params)
+    made = (answer.get("LoadBalancers") or answer.get("TargetGroups") or [{}])[0] if operation.startswith("create") else {}
+    return str(made.get("LoadBalancerArn") or made.get("TargetGroupArn") or "")
 
 
 def describe_tags(elbv2: Client, arns: t.Sequence[str]) -> dict[str, dict[str, str]]:

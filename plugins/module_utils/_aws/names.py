@@ -21,11 +21,29 @@ LOAD_BALANCER_TAG = "LoadBalancer"
 UNFINISHED_TAG = "k8s-cluster-manager/unfinished"
 GENERATION_TAG = "k8s-cluster-manager/generation"
 CONTROLLER_TAG = "elbv2.k8s.aws/cluster"
+# On load balancers, target groups and security groups that the collection made or took over, and may remove.
+OWNED_TAG = "k8s-cluster-manager/owned"
 RESERVED_TAGS = (CLUSTER_TAG, NAME_TAG, ROLE_TAG, UNFINISHED_TAG, GENERATION_TAG)
 
 ROLES = ("worker", "controlplane")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+# The longest name of a load balancer or target group, and how much of it tells shortened ones apart.
+LOAD_BALANCER_NAME = 32
+_DIGEST_LENGTH = 8
+
+
+def load_balancer_name(name: str) -> str:
+    """The name in AWS of a load balancer or target group that should be called name: itself where ELB takes it.
+
+    Else (too long, or with other characters than letters, digits and inner dashes) as much of it as fits, and a digest of all of it: the same
+    name always gives the same, different ones give different ones.
+    """
+    plain = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")
+    if plain == name and len(name) <= LOAD_BALANCER_NAME:
+        return name
+    return f"{plain[: LOAD_BALANCER_NAME - _DIGEST_LENGTH - 1].rstrip('-')}-{_digest(name)[:_DIGEST_LENGTH]}"
 
 
 def check_cluster(cluster: str) -> None:

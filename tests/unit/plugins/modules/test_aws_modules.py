@@ -15,12 +15,19 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws import clients
-from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_info, cluster_price, ec2_node, nlb_target
+from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_info, cluster_price, cluster_security_group, ec2_node, nlb, nlb_target
 
 from tests.unit.plugins.module_utils.aws.exchange import Exchange
 
 INFO_SPEC = {"cluster": {"type": "str", "required": True}}
-SPECS = [(cluster_info, INFO_SPEC), (cluster_price, cluster_price.SPEC), (ec2_node, ec2_node.SPEC), (nlb_target, nlb_target.SPEC)]
+SPECS = [
+    (cluster_info, INFO_SPEC),
+    (cluster_price, cluster_price.SPEC),
+    (ec2_node, ec2_node.SPEC),
+    (nlb_target, nlb_target.SPEC),
+    (nlb, nlb.SPEC),
+    (cluster_security_group, cluster_security_group.SPEC),
+]
 
 
 def documented(options: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -94,7 +101,7 @@ def test_nlb_target_reports_failed_nodes_beside_the_others(monkeypatch: pytest.M
     assert result["diff"]["before"] == {"a web:443": {"state": "healthy", "target": "i-1"}}
 
 
-@pytest.mark.parametrize("name", ["cluster_info", "cluster_price", "ec2_node", "nlb_target"])
+@pytest.mark.parametrize("name", ["cluster_info", "cluster_price", "cluster_security_group", "ec2_node", "nlb", "nlb_target"])
 def test_modules_are_documentation_and_a_short_main(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.k8s_cluster.manager.plugins.modules.{name}")
     functions = [value for value in vars(module).values() if callable(value) and getattr(value, "__module__", "") == module.__name__]
