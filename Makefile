@@ -47,7 +47,7 @@ lint: $(VENV)/.made-lint ## sanity, ansible-lint, ruff, mypy, yamllint, docs
 oldest: $(OLDEST)/.made ## unit tests and one create and delete on the oldest supported ansible-core
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" tests/unit/plugins tests/integration/test_find_cluster.py tests/integration/test_smoke.py
 
-conformance: setup ## Talos' own Go libraries against the simulator and the client (needs Go)
+conformance: setup ## Talos' own Go libraries against machine configs, the simulator and the client (needs Go)
 	tests/conformance/run
 
 mutants: setup ## disable each rule of the machine config engine in turn: the unit tests must notice
