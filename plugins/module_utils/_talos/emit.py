@@ -108,10 +108,12 @@ def untyped_tree(value: t.Any) -> t.Any:
 
 
 def _number(text: str, start: int, prefix: int) -> tuple[int, int]:
-    end = start
-    while end < len(text) and text[end].isdigit():
+    """The number whose digits begin at start, after prefix, in 64 bits as in Go; and where it ends."""
+    number, end = prefix, start
+    while end < len(text) and text[end].isdecimal():
+        number = (number * 10 + ord(text[end]) - ord("0") + 2**63) % 2**64 - 2**63
         end += 1
-    return (int(str(prefix) + text[start:end]) if end > start else prefix), end
+    return number, end
 
 
 def _compare(left: str, right: str) -> int:
@@ -123,7 +125,7 @@ def _compare(left: str, right: str) -> int:
     if a.isalpha() and b.isalpha():
         return -1 if a < b else 1
     if a.isalpha() or b.isalpha():
-        after_digit = index > 0 and left[index - 1].isdigit()
+        after_digit = index > 0 and left[index - 1].isdecimal()
         return -1 if (a.isalpha() if after_digit else b.isalpha()) else 1
     prefix = 0
     if "0" in (a, b):

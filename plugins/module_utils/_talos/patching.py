@@ -16,7 +16,7 @@ from .decode import holds_time
 from .deletes import Delete
 from .documents import Config, Document, check, decode, legacy_first, load
 from .merge import Merger
-from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, documents
+from .yamltext import MAX_NODES, ConfigError, Mapping, Node, Scalar, Sequence, documents
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +36,10 @@ class JsonPatch:
 # The first release that copies the documents a patch adds.
 COPIES_ADDED_SINCE = 14
 
+# Files that each hold a list of patches may be listed themselves.
+MAX_LISTS = 2
+MAX_PATCHES = 1000
+
 Patch = t.Union[Strategic, JsonPatch]
 
 
@@ -44,22 +48,34 @@ def load_patch(text: str, minor: int) -> Patch:
     return from_nodes(documents(text), minor)
 
 
-def load_patches(text: str, minor: int) -> list[Patch]:
-    """The patches of an option: one patch, or a list of patches (texts or mappings). Blank text is none."""
+def read_patches(text: str, depth: int = MAX_LISTS) -> list[list[Node]]:
+    """The patches of an option, each as the YAML documents of its text, not decoded yet.
+
+    The option is one patch, or a list of patches: texts or mappings. Blank text is none. depth: how many lists may be in each other.
+    """
     nodes = [node for node in documents(text) if not (isinstance(node, Scalar) and node.is_null)]
-    if len(nodes) == 1 and isinstance(nodes[0], Sequence) and not _is_operations(nodes[0]):
-        return [patch for item in nodes[0].items for patch in _listed(item, minor)]
-    return [from_nodes(nodes, minor)] if nodes else []
+    if len(nodes) != 1 or not isinstance(nodes[0], Sequence) or _is_operations(nodes[0]):
+        return [nodes] if nodes else []
+    if not depth:
+        raise ConfigError(f"line {nodes[0].line}: a list of patches in a list of patches in a list of patches; give one list")
+    found: list[list[Node]] = []
+    size = 0
+    for item in nodes[0].items:
+        more: list[list[Node]] = [[item]] if not isinstance(item, Scalar) else read_patches(item.text, depth - 1) if not item.is_null else []
+        found += more
+        size += sum(node.size for patch in more for node in patch)
+        if size > MAX_NODES or len(found) > MAX_PATCHES:
+            raise ConfigError(f"line {item.line}: too large (more than {MAX_NODES} values or {MAX_PATCHES} patches)")
+    return found
 
 
 def _is_operations(node: Sequence) -> bool:
     return any(isinstance(item, Mapping) and item.get("op") is not None for item in node.items) or not node.items
 
 
-def _listed(item: Node, minor: int) -> list[Patch]:
-    if isinstance(item, Scalar):
-        return load_patches(item.text, minor) if not item.is_null else []
-    return [from_nodes([item], minor)]
+def load_patches(text: str, minor: int) -> list[Patch]:
+    """The patches of an option, decoded."""
+    return [from_nodes(nodes, minor) for nodes in read_patches(text)]
 
 
 def from_nodes(nodes: t.Sequence[Node], minor: int) -> Patch:

@@ -20,7 +20,8 @@ import typing as t
 
 from . import emit, place, redact, table, validate
 from .documents import Config, from_nodes
-from .patching import Patched, apply_all, load_patches
+from .patching import Patched, apply_all, load_patches, read_patches
+from .patching import from_nodes as patch_from_nodes
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, documents
 
 ROLES = ("worker", "controlplane")
@@ -79,11 +80,11 @@ def render_nodes(config: str, patch: str | None, nodes: t.Sequence[NodeInput], r
     wrong, naming every problem; what is wrong with one node only is in errors.
     """
     nodes_read = _named("config", lambda: documents(config))
-    patch_read = _named("patch", lambda: documents(patch or ""))
-    minor, version = release([*nodes_read, *patch_read], talos_version)
+    patches_read = _named("patch", lambda: read_patches(patch or ""))
+    minor, version = release([*nodes_read, *(node for nodes in patches_read for node in nodes)], talos_version)
     base = _named("config", lambda: from_nodes(nodes_read, minor))
-    common = _named("patch", lambda: load_patches(patch or "", minor))
-    patched = _named("patch", lambda: apply_all(Patched(minor, text=config), common) if common else Patched(minor, config=base))
+    common = _named("patch", lambda: [patch_from_nodes(nodes, minor) for nodes in patches_read])
+    patched = _named("patch", lambda: apply_all(Patched(minor, text=config, config=base), common))
     whole = _named("patch", patched.config)
     _check_role(whole, role)
     shown = redact.printer(minor)

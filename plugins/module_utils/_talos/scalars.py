@@ -340,7 +340,7 @@ def parse_portrange(node: Scalar, kind: str, minor: int) -> str:
     """A port or a range of ports: "80" or "80-90"."""
     value = resolve(node)
     ports = [str(value)] if isinstance(value, int) and not isinstance(value, bool) else node.text.split("-")
-    if (len(ports) != 2 and not isinstance(value, int)) or not all(port.isdecimal() and int(port) <= 65535 for port in ports):
+    if (len(ports) != 2 and not isinstance(value, int)) or not all(port.isdecimal() and len(port) < 64 and int(port) <= 65535 for port in ports):
         raise ConfigError('must be a port or a range of ports such as "80-90"')
     low, high = int(ports[0]), int(ports[-1])
     return str(low) if low == high else f"{low}-{high}"

@@ -27,7 +27,9 @@ else:
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 100
-MAX_NODES = 200_000
+MAX_NODES = 50_000
+MAX_DOCUMENTS = 1000
+MAX_KEY = 1024
 
 NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 STR_TAG = "tag:yaml.org,2002:str"
@@ -82,11 +84,13 @@ class Sequence:
 Node = t.Union[Scalar, Mapping, Sequence]
 
 KEY_SHOWN = re.compile(r"[A-Za-z0-9$<][A-Za-z0-9_./<$-]{0,62}")
+# As tokens and passphrases look, and no key: a long run of letters and digits.
+SECRET_RUN = re.compile(r"(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16}")
 
 
 def shown_key(key: str) -> str:
     """A key as messages may show it: what looks like a word of the format, never what may be a misplaced value."""
-    return key if KEY_SHOWN.fullmatch(key) else "(unprintable key)"
+    return key if KEY_SHOWN.fullmatch(key) and not SECRET_RUN.search(key) else "(unprintable key)"
 
 
 class _Builder:
@@ -98,6 +102,7 @@ class _Builder:
         self.anchored: list[str | None] = []
         self.keys: list[Scalar | None] = []
         self.anchors: dict[str, Node] = {}
+        self.size = 0
 
     def add(self, node: Node, anchor: str | None) -> None:
         """Put a finished scalar or alias target where it belongs."""
@@ -105,11 +110,14 @@ class _Builder:
             self.anchors[anchor] = node
         if not self.stack:
             self.documents.append(node)
+            self.size += node.size
+            self._check_size(0, node.line)
+            if len(self.documents) > MAX_DOCUMENTS:
+                raise ConfigError(f"line {node.line}: more than {MAX_DOCUMENTS} documents")
             return
         parent = self.stack[-1]
         parent.size += node.size
-        if parent.size > MAX_NODES:
-            raise ConfigError(f"line {parent.line}: too large once its aliases are expanded (more than {MAX_NODES} values)")
+        self._check_size(parent.size, parent.line)
         if isinstance(parent, Sequence):
             parent.items.append(node)
         elif self.keys[-1] is None:
@@ -118,10 +126,16 @@ class _Builder:
             parent.pairs.append((self.keys[-1], node))
             self.keys[-1] = None
 
+    def _check_size(self, pending: int, line: int) -> None:
+        if self.size + pending > MAX_NODES:
+            raise ConfigError(f"line {line}: too large once its aliases are expanded (more than {MAX_NODES} values)")
+
     @staticmethod
     def _key(parent: Mapping, node: Node) -> Scalar:
         if not isinstance(node, Scalar):
             raise ConfigError(f"line {node.line}: a mapping key must be a plain word, not a list or mapping")
+        if len(node.text) > MAX_KEY:
+            raise ConfigError(f"line {node.line}: a mapping key is longer than {MAX_KEY} characters")
         return node
 
     def open(self, node: Mapping | Sequence, anchor: str | None) -> None:
