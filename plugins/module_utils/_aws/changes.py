@@ -94,8 +94,12 @@ def carry_out(changes: t.Iterable[Change], ids: dict[Ref, str], caller: Caller, 
             failures[change.step.node] = str(error)
 
 
-def patient(caller: Caller, clock: Clock, timeout: float, busy: t.Collection[str], gone: t.Collection[str]) -> Caller:
-    """A caller for removals: while AWS answers that something is still in use (codes in busy) it tries again, what is gone (codes in gone) is removed."""
+# Seconds after which every part of AWS should know what another one has just made.
+CONSISTENCY = 60.0
+
+
+def patient(caller: Caller, clock: Clock, timeout: float, busy: t.Collection[str], gone: t.Collection[str] = ()) -> Caller:
+    """A caller that tries again while AWS answers with a code in busy: not there yet, or still in use. Codes in gone mean that a removal is done already."""
 
     def call(operation: str, words: str, params: Params) -> str:
         error: ApiError | None = None

@@ -132,6 +132,13 @@ def vpc_cidrs(ec2: Client, vpc_id: str) -> list[str]:
     return [entry["CidrBlock"] for entry in entries if entry.get("CidrBlockState", {}).get("State", "associated") == "associated"]
 
 
+@Ec2ErrorHandler.common_error_handler("describe internet gateways")
+@throttled
+def has_internet_gateway(ec2: Client, vpc_id: str) -> bool:
+    """Whether the VPC is connected to the internet."""
+    return bool(ec2.describe_internet_gateways(Filters=ansible_dict_to_boto3_filter_list({"attachment.vpc-id": vpc_id}))["InternetGateways"])
+
+
 @Ec2ErrorHandler.common_error_handler("describe network interfaces")
 @throttled
 def interfaces_wearing(ec2: Client, group_ids: list[str]) -> list[Item]:

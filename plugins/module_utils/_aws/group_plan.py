@@ -120,13 +120,14 @@ class GroupOptions:
 
 @dataclasses.dataclass
 class GroupWorld:
-    """What EC2 has: the VPC and its ranges, groups of the wanted names by name, all of the cluster's own by ID, who else refers to those that go."""
+    """What EC2 has: the VPC and its ranges, groups of the wanted names by name; of those that go, the groups that name and the interfaces that wear them."""
 
     vpc_id: str = ""
     vpc_cidrs: tuple[str, ...] = ()
     named: dict[str, Item] = dataclasses.field(default_factory=dict)
     problems: list[str] = dataclasses.field(default_factory=list)
     referring: list[Item] = dataclasses.field(default_factory=list)
+    wearing: list[Item] = dataclasses.field(default_factory=list)
 
 
 def owned(options: GroupOptions, item: Item) -> bool:
@@ -261,10 +262,22 @@ def plan_removal(options: GroupOptions, world: GroupWorld) -> Findings:
         elif rules:
             text = f"{item['GroupName']} ({item['GroupId']}), which this collection did not make, names it in a rule; take that rule out first"
             findings.problems += [f"security group {doomed[str(rule.source)]}: {text}" for rule in rules]
+    # Those of load balancers go soon after them; nobody takes the group off an instance.
+    lasting = [item for item in world.wearing if item.get("InterfaceType") != "network_load_balancer"]
+    findings.problems += [f"security group {doomed[group_id]}: {words} has it" for group_id, words in wearers(lasting) if group_id in doomed]
     for group_id, name in doomed.items():
         step = Step("delete", name, "security group", {"id": group_id})
         findings.changes.append(Change(step, (Call("delete_security_group", {"GroupId": group_id}),)))
     return findings
+
+
+def wearers(interfaces: t.Iterable[Item]) -> list[tuple[str, str]]:
+    """(security group, words for the interface) of network interfaces."""
+    found = []
+    for item in interfaces:
+        words = item.get("Attachment", {}).get("InstanceId") or item.get("Description") or "without a description"
+        found += [(str(group["GroupId"]), f"network interface {item['NetworkInterfaceId']} ({words})") for group in item.get("Groups", [])]
+    return found
 
 
 def _forget(item: Item, rules: list[Rule], names: t.Mapping[str, str]) -> Change:

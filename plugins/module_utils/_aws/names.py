@@ -37,10 +37,10 @@ _DIGEST_LENGTH = 8
 def load_balancer_name(name: str) -> str:
     """The name in AWS of a load balancer or target group that should be called name: itself where ELB takes it.
 
-    Else (too long, or with other characters than letters, digits and inner dashes) as much of it as fits, and a digest of all of it: the same
+    Else (too long, or with other than letters, digits and single dashes between them) as much of it as fits, and a digest of all of it: the same
     name always gives the same, different ones give different ones.
     """
-    plain = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
     if plain == name and len(name) <= LOAD_BALANCER_NAME:
         return name
     return f"{plain[: LOAD_BALANCER_NAME - _DIGEST_LENGTH - 1].rstrip('-')}-{_digest(name)[:_DIGEST_LENGTH]}"

@@ -14,7 +14,7 @@ import typing as t
 from .._outcome import Outcome
 from .._wait import Clock
 from . import elbv2
-from .changes import Ref, carry_out, patient
+from .changes import CONSISTENCY, Ref, carry_out, patient
 from .clients import Clients
 from .nlb_options import Balancer, NlbOptions
 from .nlb_plan import LOAD_BALANCER, TARGET_GROUP, plan_absent, plan_present, serving_group
@@ -24,6 +24,8 @@ from .waits import growing
 
 Item = dict[str, t.Any]
 INTERVAL = 5.0
+# Said of what was made a moment ago.
+NOT_THERE_YET = ("LoadBalancerNotFound", "TargetGroupNotFound", "InvalidSecurityGroup")
 
 
 def nlb_work(options: NlbOptions, clients: Clients, check_mode: bool, clock: Clock = growing) -> Outcome:
@@ -42,8 +44,10 @@ def _present(options: NlbOptions, clients: Clients, world: World, check_mode: bo
     ids = _known(options, world)
     balancers = {found.arn: found.item for found in world.balancers.values()}
     if not check_mode:
-        carry_out(findings.changes, ids, functools.partial(elbv2.change, clients.elbv2), outcome.failures)
-        balancers = _wait_active(options, clients, ids, clock, outcome)
+        caller = patient(functools.partial(elbv2.change, clients.elbv2), clock, CONSISTENCY, NOT_THERE_YET)
+        carry_out(findings.changes, ids, caller, outcome.failures)
+        if findings.changes or any(_state(item) == "provisioning" for item in balancers.values()):
+            balancers = _wait_active(options, clients, ids, clock, outcome)
     outcome.values = {
         "load_balancers": [_shown(balancer, balancers.get(ids.get(Ref(LOAD_BALANCER, balancer.name), ""), {})) for balancer in options.balancers],
         "target_groups": [group for balancer in options.balancers for group in _groups_shown(balancer, ids, world)],

@@ -17,7 +17,7 @@ from .._plan import Step
 from .changes import Call, Change, Findings, Params, Ref
 from .names import CLUSTER_TAG, CONTROLLER_TAG, LOAD_BALANCER_TAG, OWNED_TAG
 from .nlb_options import Balancer, Listener, NlbOptions
-from .nlb_world import Found, Group, World, fits, forwards_to
+from .nlb_world import Found, Group, World, fits, forwards_to, vpc_of
 
 LOAD_BALANCER = "load balancer"
 TARGET_GROUP = "target group"
@@ -44,11 +44,6 @@ def choose_subnets(balancer: Balancer, world: World, taken: t.Mapping[str, str])
     return chosen
 
 
-def vpc_of(balancer: Balancer, world: World) -> str:
-    """The VPC of the wanted subnets, "" when it is not known."""
-    return next((world.subnets[subnet_id]["VpcId"] for subnet_id in balancer.subnet_ids if subnet_id in world.subnets), "")
-
-
 # --- present
 
 
@@ -73,7 +68,12 @@ def _subnet_problems(balancer: Balancer, world: World) -> list[str]:
     vpcs = sorted({world.subnets[subnet_id]["VpcId"] for subnet_id in balancer.subnet_ids if subnet_id in world.subnets})
     if len(vpcs) > 1:
         problems.append(f"{where}: the subnets are in different VPCs ({', '.join(vpcs)})")
+    problems += [f"{where}: {vpc_id} has no internet gateway, so nothing in it can be internet-facing" for vpc_id in vpcs if _offline(balancer, vpc_id, world)]
     return problems
+
+
+def _offline(balancer: Balancer, vpc_id: str, world: World) -> bool:
+    return balancer.scheme == "internet-facing" and vpc_id in world.offline_vpcs
 
 
 def _identity_problems(options: NlbOptions, balancer: Balancer, world: World) -> list[str]:

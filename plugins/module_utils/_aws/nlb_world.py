@@ -68,7 +68,8 @@ class Group:
 class World:
     """What AWS has: load balancers by wanted name (one that several could be is in rivals), target groups by ARN, subnets by ID.
 
-    tagged holds what has the cluster's tag (ARN → tags), where it was needed to find the others.
+    tagged holds what has the cluster's tag (ARN → tags), where it was needed to find the others. offline_vpcs have no internet gateway, among those
+    where an internet-facing load balancer is to be made.
     """
 
     balancers: dict[str, Found] = dataclasses.field(default_factory=dict)
@@ -76,6 +77,7 @@ class World:
     groups: dict[str, Group] = dataclasses.field(default_factory=dict)
     subnets: dict[str, Item] = dataclasses.field(default_factory=dict)
     tagged: dict[str, Tags] = dataclasses.field(default_factory=dict)
+    offline_vpcs: set[str] = dataclasses.field(default_factory=set)
 
     def group_named(self, name: str) -> Group | None:
         """The target group of that name."""
@@ -106,7 +108,15 @@ def read_world(options: NlbOptions, clients: Clients) -> World:
     subnet_ids = sorted({subnet_id for balancer in options.balancers for subnet_id in balancer.subnet_ids if subnet_id})
     if subnet_ids:
         world.subnets = {item["SubnetId"]: item for item in ec2.describe_subnets(clients.ec2, subnet_ids)}
+    public = [one for one in options.balancers if one.scheme == "internet-facing" and one.wanted_name not in world.balancers]
+    vpcs = {vpc_of(one, world) for one in public} - {""}
+    world.offline_vpcs = {vpc_id for vpc_id in vpcs if not ec2.has_internet_gateway(clients.ec2, vpc_id)}
     return world
+
+
+def vpc_of(balancer: Balancer, world: World) -> str:
+    """The VPC of the wanted subnets, "" when it is not known."""
+    return next((world.subnets[subnet_id]["VpcId"] for subnet_id in balancer.subnet_ids if subnet_id in world.subnets), "")
 
 
 def _find_balancers(options: NlbOptions, clients: Clients, world: World) -> None:
@@ -122,7 +132,7 @@ def _find_balancers(options: NlbOptions, clients: Clients, world: World) -> None
     arns = [arn for arn, tags in tagged.items() if ":loadbalancer/net/" in arn and arn not in taken and CONTROLLER_TAG not in tags]
     others = [_with_listeners(item, clients, tagged) for item in elbv2.describe_load_balancers(clients.elbv2, arns)]
     for balancer in missing:
-        fitting = [found for found in others if _could_be(found, balancer)]
+        fitting = [found for found in others if _could_be(found, balancer) and (options.state == "present" or OWNED_TAG in found.tags)]
         if len(fitting) == 1:
             world.balancers[balancer.wanted_name] = fitting[0]
         elif fitting:

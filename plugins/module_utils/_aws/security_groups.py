@@ -14,10 +14,10 @@ import typing as t
 from .._outcome import Outcome
 from .._wait import Clock
 from . import ec2
-from .changes import Params, Ref, carry_out, patient
+from .changes import CONSISTENCY, Params, Ref, carry_out, patient
 from .clients import Clients
 from .errors import ApiError
-from .group_plan import SECURITY_GROUP, GroupOptions, GroupWorld, owned, plan_groups, plan_removal
+from .group_plan import SECURITY_GROUP, GroupOptions, GroupWorld, owned, plan_groups, plan_removal, wearers
 from .names import CLUSTER_TAG
 from .options import check_problems
 from .waits import growing
@@ -33,7 +33,7 @@ def group_work(options: GroupOptions, clients: Clients, check_mode: bool, clock:
     return work(options, clients, check_mode, clock)
 
 
-def _present(options: GroupOptions, clients: Clients, check_mode: bool, _clock: Clock) -> Outcome:
+def _present(options: GroupOptions, clients: Clients, check_mode: bool, clock: Clock) -> Outcome:
     world = _read_vpc(options, clients)
     filters = {"group-name": [group.name for group in options.groups], "vpc-id": world.vpc_id}
     if world.vpc_id:
@@ -43,7 +43,8 @@ def _present(options: GroupOptions, clients: Clients, check_mode: bool, _clock: 
     outcome = Outcome(steps=findings.steps, noun="security groups")
     ids = {Ref(SECURITY_GROUP, name): str(item["GroupId"]) for name, item in world.named.items()}
     if not check_mode:
-        carry_out(findings.changes, ids, functools.partial(_change, options, clients), outcome.failures)
+        caller = patient(functools.partial(_change, options, clients), clock, CONSISTENCY, busy=("InvalidGroup.NotFound",))
+        carry_out(findings.changes, ids, caller, outcome.failures)
     outcome.values = {"security_groups": [{"name": group.name, "id": ids.get(Ref(SECURITY_GROUP, group.name), group.name)} for group in options.groups]}
     return outcome
 
@@ -83,7 +84,9 @@ def _absent(options: GroupOptions, clients: Clients, check_mode: bool, clock: Cl
     found = ec2.describe_security_groups(clients.ec2, {"group-name": names, f"tag:{CLUSTER_TAG}": options.cluster})
     world = GroupWorld(named={item["GroupName"]: item for item in found})
     if found:
-        world.referring = ec2.describe_security_groups(clients.ec2, {"ip-permission.group-id": [item["GroupId"] for item in found]})
+        ids = [item["GroupId"] for item in found]
+        world.referring = ec2.describe_security_groups(clients.ec2, {"ip-permission.group-id": ids})
+        world.wearing = ec2.interfaces_wearing(clients.ec2, ids)
     findings = plan_removal(options, world)
     check_problems(findings.problems)
     outcome = Outcome(steps=findings.steps, noun="security groups", values={"security_groups": []})
@@ -99,8 +102,6 @@ def _absent(options: GroupOptions, clients: Clients, check_mode: bool, clock: Cl
 def _explain(clients: Clients, world: GroupWorld, outcome: Outcome) -> None:
     """Say who wears the groups that could not be deleted."""
     left = {item["GroupId"]: name for name, item in world.named.items() if name in outcome.failures}
-    for interface in ec2.interfaces_wearing(clients.ec2, sorted(left)) if left else []:
-        for group in interface.get("Groups", []):
-            if group["GroupId"] in left:
-                words = interface.get("Description") or interface.get("Attachment", {}).get("InstanceId") or "no description"
-                outcome.failures[left[group["GroupId"]]] += f"; network interface {interface['NetworkInterfaceId']} ({words}) has it"
+    for group_id, words in wearers(ec2.interfaces_wearing(clients.ec2, sorted(left))) if left else []:
+        if group_id in left:
+            outcome.failures[left[group_id]] += f"; {words} has it"

@@ -1,0 +1,391 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nlb and cluster_security_group against the sandbox's AWS: from nothing, after every kill, on what somebody made by hand, and back to nothing."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.group_plan import GroupOptions
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nlb import nlb_work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nlb_options import NlbOptions
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.security_groups import group_work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
+from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_security_group, nlb
+
+from tests.sandbox.calls import Fault
+from tests.unit.sandbox.aws_lab import Lab, until
+from tests.unit.sandbox_modules.aws_kit import Killed, client, clients_of, plan
+
+OWNED = "k8s-cluster-manager/owned"
+
+
+def filled(spec: dict[str, t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Parameters as Ansible gives them to a module: with its defaults."""
+    found = {}
+    for name, option in spec.items():
+        value = given.get(name, option.get("default"))
+        if "options" in option and isinstance(value, list):
+            value = [filled(option["options"], item) for item in value]
+        elif "options" in option and isinstance(value, dict):
+            value = filled(option["options"], value)
+        found[name] = value
+    return found
+
+
+def wanted(lab: Lab, **changes: t.Any) -> list[dict[str, t.Any]]:
+    """The load balancers of the cluster barney; changes are made to both."""
+    common = {"subnet_ids": [lab.subnets["a"], lab.subnets["b"]], "security_groups": [lab.group], **changes}
+    api = {"name": "apiserver-barney", "kind": "apiserver", "preserve_client_ip": False, "listeners": [{"port": 6443, "target_port": 6443}]}
+    web = {"name": "ingress-barney", "kind": "ingress", "listeners": [{"port": 80, "target_port": 30080}, {"port": 443, "target_port": 30443}]}
+    return [{**api, **common}, {**web, **common}]
+
+
+def balance(lab: Lab, clients: Clients | None = None, check: bool = False, **changes: t.Any) -> Outcome:
+    given = {"cluster": "barney", "load_balancers": wanted(lab), "wait_timeout": 10, **changes}
+    return nlb_work(NlbOptions.of_params(filled(nlb.SPEC, given)), clients or clients_of(lab), check)
+
+
+def group(lab: Lab, clients: Clients | None = None, check: bool = False, **changes: t.Any) -> Outcome:
+    rules = [{"ports": ["6443"], "sources": ["0.0.0.0/0"]}]
+    inner = [{"ports": ["6443", "50000-50001"], "sources": ["apiserver-barney", "self", "vpc"]}]
+    groups = [{"name": "apiserver-barney", "load_balancer": "apiserver", "rules": rules}, {"name": "node-barney", "rules": inner}]
+    given = {"cluster": "barney", "subnet_ids": [lab.subnets["a"]], "security_groups": groups, "wait_timeout": 10, **changes}
+    return group_work(GroupOptions.of_params(filled(cluster_security_group.SPEC, given)), clients or clients_of(lab), check)
+
+
+def tags(lab: Lab, arn: str) -> dict[str, str]:
+    (described,) = lab.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
+    return {tag["Key"]: tag["Value"] for tag in described["Tags"]}
+
+
+def attributes(lab: Lab, arn: str) -> dict[str, str]:
+    return {item["Key"]: item["Value"] for item in lab.elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]}
+
+
+def shape(lab: Lab) -> dict[str, t.Any]:
+    """All load balancers of the account: where they are, and each listener with the target group behind it, everything that was asked for."""
+    found: dict[str, t.Any] = {}
+    groups = {item["TargetGroupArn"]: item for item in lab.elb.describe_target_groups()["TargetGroups"]}
+    for item in lab.elb.describe_load_balancers()["LoadBalancers"]:
+        arn = item["LoadBalancerArn"]
+        listeners = lab.elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+        settings = {one["Key"]: one["Value"] for one in lab.elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]}
+        found[item["LoadBalancerName"]] = {
+            "scheme": item["Scheme"],
+            "zones": {zone["ZoneName"][-1] for zone in item["AvailabilityZones"]},
+            "groups": item["SecurityGroups"],
+            "cross_zone": settings["load_balancing.cross_zone.enabled"],
+            "tags": tags(lab, arn),
+            "listeners": {listener["Port"]: behind(lab, groups[listener["DefaultActions"][0]["TargetGroupArn"]]) for listener in listeners},
+        }
+    return {"load balancers": found, "target groups": sorted(item["TargetGroupName"] for item in groups.values())}
+
+
+def behind(lab: Lab, item: dict[str, t.Any]) -> dict[str, t.Any]:
+    set_to = attributes(lab, item["TargetGroupArn"])
+    return {
+        "name": item["TargetGroupName"],
+        "port": item["Port"],
+        "check": (item["HealthCheckProtocol"], item["HealthCheckIntervalSeconds"], item["HealthCheckTimeoutSeconds"], item["HealthyThresholdCount"]),
+        "delay": set_to["deregistration_delay.timeout_seconds"],
+        "terminates": set_to["deregistration_delay.connection_termination.enabled"],
+        "client ip": set_to["preserve_client_ip.enabled"],
+        "tags": tags(lab, item["TargetGroupArn"]),
+    }
+
+
+def goal(lab: Lab) -> dict[str, t.Any]:
+    """What shape() is after a run from nothing."""
+
+    def listener(name: str, port: int, kind: str, client_ip: str) -> dict[str, t.Any]:
+        check = ("TCP", 10, 6, 2)
+        return {"name": name, "port": port, "check": check, "delay": "120", "terminates": "true", "client ip": client_ip, "tags": marks(kind)}
+
+    def marks(kind: str) -> dict[str, str]:
+        return {"Cluster": "barney", "LoadBalancer": kind, OWNED: "true"}
+
+    common = {"scheme": "internal", "zones": {"a", "b"}, "groups": [lab.group], "cross_zone": "true"}
+    api = {6443: listener("apiserver-barney-6443", 6443, "apiserver", "false")}
+    web = {80: listener("ingress-barney-80", 30080, "ingress", "true"), 443: listener("ingress-barney-443", 30443, "ingress", "true")}
+    balancers = {
+        "apiserver-barney": {**common, "tags": marks("apiserver"), "listeners": api},
+        "ingress-barney": {**common, "tags": marks("ingress"), "listeners": web},
+    }
+    return {"load balancers": balancers, "target groups": ["apiserver-barney-6443", "ingress-barney-443", "ingress-barney-80"]}
+
+
+def mutations(lab: Lab) -> list[str]:
+    return [call.operation for call in lab.ledger.calls if call.mutating]
+
+
+def mortal(lab: Lab, after: int) -> Clients:
+    """Clients of a process that dies right after so many mutating calls took effect."""
+    numbers = itertools.count(1)
+
+    def kill(model: t.Any, **_kwargs: t.Any) -> None:
+        if not model.name.startswith(("Describe", "Get")) and next(numbers) == after:
+            raise Killed
+
+    def make(service: str) -> t.Any:
+        made = client(lab.part.endpoint, service)
+        made.meta.events.register("after-call.*.*", kill)
+        return made
+
+    return Clients(make)
+
+
+# --- from nothing, and back
+
+
+def test_load_balancers_from_nothing_and_back_to_nothing(lab: Lab) -> None:
+    predicted = balance(lab, check=True)
+    assert mutations(lab) == []
+    made = balance(lab)
+    assert plan(made) == plan(predicted)
+    assert made.failures == {}
+    assert shape(lab) == goal(lab)
+    assert {one["state"] for one in made.values["load_balancers"]} == {"active"}
+    lab.ledger.clear_calls()
+    assert plan(balance(lab)) == []
+    assert mutations(lab) == []
+    predicted = balance(lab, check=True, state="absent")
+    assert plan(balance(lab, state="absent")) == plan(predicted)
+    assert shape(lab) == {"load balancers": {}, "target groups": []}
+    assert plan(balance(lab, state="absent")) == []
+
+
+def test_B18_creation_killed_after_any_mutating_call_is_finished_by_the_next_run(lab: Lab) -> None:
+    before = lab.part.snapshot()
+    for number in itertools.count(1):
+        lab.part.restore(before)
+        try:
+            balance(lab, mortal(lab, number))
+        except Killed:
+            balance(lab)
+            assert shape(lab) == goal(lab), f"killed after mutating call {number}"
+            assert plan(balance(lab)) == []
+        else:
+            break
+    assert number == 3 * 3 + 2 * 2 + 1  # target group, its attributes and listener; load balancer and its attributes; and the run that nobody killed
+
+
+def test_removal_killed_after_any_mutating_call_is_finished_by_the_next_run(lab: Lab) -> None:
+    balance(lab)
+    before = lab.part.snapshot()
+    for number in itertools.count(1):
+        lab.part.restore(before)
+        try:
+            balance(lab, mortal(lab, number), state="absent")
+        except Killed:
+            balance(lab, state="absent")
+            assert shape(lab) == {"load balancers": {}, "target groups": []}, f"killed after mutating call {number}"
+        else:
+            break
+    assert number == 3 + 2 + 1
+
+
+@pytest.mark.parametrize("operation", ["CreateTargetGroup", "CreateLoadBalancer", "CreateListener"])
+def test_lost_reply_makes_no_second_one(lab: Lab, operation: str) -> None:
+    lab.ledger.faults.append(Fault("lost_reply", "elbv2", operation, ordinals=(1,)))
+    assert balance(lab).failures == {}
+    assert shape(lab) == goal(lab)
+
+
+def test_refusal_of_one_does_not_keep_the_other_from_being_made(lab: Lab) -> None:
+    api, web = wanted(lab)
+    failures = balance(lab, load_balancers=[{**api, "security_groups": ["sg-0123456789abcdef0"]}, web]).failures
+    assert list(failures) == ["apiserver-barney"]
+    assert "Failed to create load balancer of apiserver-barney: CreateLoadBalancer: InvalidConfigurationRequest" in failures["apiserver-barney"]
+    assert shape(lab)["load balancers"] == {"ingress-barney": goal(lab)["load balancers"]["ingress-barney"]}
+
+
+def test_missing_permission_is_named(lab: Lab) -> None:
+    lab.part.conditions.denied = ["CreateLoadBalancer"]
+    assert "grant the IAM action elasticloadbalancing:CreateLoadBalancer" in balance(lab).failures["ingress-barney"]
+
+
+# --- what somebody made by hand
+
+
+def by_hand(lab: Lab, name: str, ports: dict[int, int], **changes: t.Any) -> str:
+    """A load balancer with a listener and a target group behind it for each port; its ARN."""
+    words = {"Subnets": [lab.subnets["a"]], "Scheme": "internal", "Type": "network", "SecurityGroups": [lab.group], **changes}
+    arn = lab.elb.create_load_balancer(Name=name, **words)["LoadBalancers"][0]["LoadBalancerArn"]
+    for port, target_port in ports.items():
+        made = lab.elb.create_target_group(Name=f"hand-{name[:9]}-{port}", Protocol="TCP", Port=target_port, VpcId=lab.vpc, TargetType="instance")
+        actions = [{"Type": "forward", "TargetGroupArn": made["TargetGroups"][0]["TargetGroupArn"]}]
+        lab.elb.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=port, DefaultActions=actions)
+    return str(arn)
+
+
+def test_load_balancers_made_by_hand_are_repaired_and_not_replaced(lab: Lab) -> None:
+    api = by_hand(lab, "apiserver-barney", {6443: 6443}, Tags=[{"Key": "team", "Value": "ours"}])
+    web = by_hand(lab, "ingress-barney", {80: 30080})
+    predicted = balance(lab, check=True)
+    lab.ledger.clear_calls()
+    assert plan(balance(lab)) == plan(predicted)
+    assert not {"CreateLoadBalancer", "DeleteLoadBalancer", "DeleteListener", "DeleteTargetGroup"} & set(mutations(lab))
+    now = shape(lab)
+    assert now["target groups"] == ["hand-apiserver-6443", "hand-ingress-b-80", "ingress-barney-443"]
+    want = goal(lab)["load balancers"]
+    want["apiserver-barney"]["tags"]["team"] = "ours"
+    want["apiserver-barney"]["listeners"][6443]["name"] = "hand-apiserver-6443"
+    want["ingress-barney"]["listeners"][80]["name"] = "hand-ingress-b-80"
+    assert now["load balancers"] == want
+    assert {item["LoadBalancerArn"] for item in lab.elb.describe_load_balancers()["LoadBalancers"]} == {api, web}
+    assert plan(balance(lab)) == []
+
+
+def test_load_balancer_of_another_name_is_known_by_its_tag_scheme_and_ports(lab: Lab) -> None:
+    tagged = [{"Key": "Cluster", "Value": "barney"}]
+    by_hand(lab, "old-api", {6443: 6443}, Tags=tagged)
+    by_hand(lab, "old-web", {443: 30443}, Tags=tagged)
+    by_hand(lab, "other-web", {80: 30080}, Tags=[{"Key": "Cluster", "Value": "barney2"}])
+    until(lambda: balance(lab, check=True).steps[0].target == "tags of target group hand-old-api-6443")
+    assert balance(lab).failures == {}
+    assert sorted(shape(lab)["load balancers"]) == ["old-api", "old-web", "other-web"]
+    assert plan(balance(lab)) == []
+    balance(lab, state="absent")
+    assert sorted(shape(lab)["load balancers"]) == ["other-web"]
+
+
+def test_listener_that_forwards_to_the_wrong_target_group_of_its_own_is_put_right(lab: Lab) -> None:
+    balance(lab)
+    arn = lab.elb.describe_load_balancers(Names=["ingress-barney"])["LoadBalancers"][0]["LoadBalancerArn"]
+    wrong = lab.elb.describe_target_groups(Names=["ingress-barney-443"])["TargetGroups"][0]["TargetGroupArn"]
+    (listener,) = [one for one in lab.elb.describe_listeners(LoadBalancerArn=arn)["Listeners"] if one["Port"] == 80]
+    lab.elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=[{"Type": "forward", "TargetGroupArn": wrong}])
+    assert plan(balance(lab)) == [{"verb": "update", "node": "ingress-barney", "target": "listener on port 80"}]
+    assert shape(lab) == goal(lab)
+
+
+def refused(lab: Lab, **changes: t.Any) -> str:
+    """What the run says that changes nothing."""
+    lab.ledger.clear_calls()
+    with pytest.raises(ManagerError) as caught:
+        balance(lab, **changes)
+    assert mutations(lab) == []
+    return str(caught.value)
+
+
+def test_what_cannot_be_changed_is_named_before_anything_is(lab: Lab) -> None:
+    by_hand(lab, "ingress-barney", {80: 8080}, Scheme="internet-facing")
+    lab.elb.create_target_group(Name="ingress-barney-443", Protocol="UDP", Port=443, VpcId=lab.vpc, TargetType="instance")
+    message = refused(lab)
+    assert "ingress-barney: has scheme internet-facing instead of internal, which cannot be changed" in message
+    assert "its listener on port 80 forwards to target group hand-ingress-b-80, which has port 8080 instead of 30080" in message
+    assert "target group ingress-barney-443: has protocol UDP instead of TCP, port 443 instead of 30443, which cannot be changed" in message
+
+
+def test_B13_load_balancer_made_without_a_security_group_is_a_warning(lab: Lab) -> None:
+    by_hand(lab, "apiserver-barney", {6443: 6443}, SecurityGroups=[])
+    outcome = balance(lab)
+    assert outcome.warnings == [
+        "apiserver-barney: was made without a security group and can never get one; what may reach it is up to the nodes' groups",
+    ]
+    assert outcome.failures == {}
+    assert shape(lab)["load balancers"]["apiserver-barney"]["groups"] == []
+
+
+def test_load_balancers_of_others_are_left_alone(lab: Lab) -> None:
+    by_hand(lab, "apiserver-barney", {6443: 6443}, Tags=[{"Key": "Cluster", "Value": "wilma"}])
+    by_hand(lab, "ingress-barney", {80: 30080}, Tags=[{"Key": "elbv2.k8s.aws/cluster", "Value": "barney"}])
+    message = refused(lab)
+    assert "apiserver-barney: belongs to another cluster, its tag Cluster says wilma" in message
+    assert "ingress-barney: a Kubernetes controller owns it" in message
+
+
+def test_only_what_carries_the_mark_is_removed_and_protection_is_respected(lab: Lab) -> None:
+    balance(lab)
+    arn = lab.elb.describe_load_balancers(Names=["ingress-barney"])["LoadBalancers"][0]["LoadBalancerArn"]
+    lab.elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": "deletion_protection.enabled", "Value": "true"}])
+    assert "ingress-barney: deletion protection is on" in refused(lab, state="absent")
+    lab.elb.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}])
+    lab.elb.remove_tags(ResourceArns=[arn], TagKeys=[OWNED])
+    assert f"ingress-barney: was neither made nor taken over by this collection (no tag {OWNED})" in refused(lab, state="absent")
+
+
+# --- security groups
+
+
+def rules(lab: Lab) -> dict[str, list[tuple[t.Any, ...]]]:
+    """The rules of barney's groups, each source by its range or the name of its group."""
+    items = lab.ec2.describe_security_groups(Filters=[{"Name": "tag:Cluster", "Values": ["barney"]}])["SecurityGroups"]
+    names = {item["GroupId"]: item["GroupName"] for item in items}
+    return {
+        item["GroupName"]: sorted(
+            (entry["FromPort"], entry["ToPort"], source.get("CidrIp") or names[source["GroupId"]])
+            for entry in item["IpPermissions"]
+            for source in [*entry["IpRanges"], *entry["UserIdGroupPairs"]]
+        )
+        for item in items
+    }
+
+
+def rules_goal(lab: Lab) -> dict[str, list[tuple[t.Any, ...]]]:
+    sources = (f"{lab.network}.0.0/16", "apiserver-barney", "node-barney")
+    return {
+        "apiserver-barney": [(6443, 6443, "0.0.0.0/0")],
+        "node-barney": [(first, last, source) for first, last in ((6443, 6443), (50000, 50001)) for source in sources],
+    }
+
+
+def test_security_groups_from_nothing_and_back_after_any_kill(lab: Lab) -> None:
+    before = lab.part.snapshot()
+    for number in itertools.count(1):
+        lab.part.restore(before)
+        try:
+            group(lab, mortal(lab, number))
+        except Killed:
+            assert group(lab).failures == {}
+        else:
+            break
+        assert rules(lab) == rules_goal(lab), f"killed after mutating call {number}"
+        assert plan(group(lab)) == []
+    assert number == 2 + 2 + 1
+    predicted = group(lab, check=True, state="absent")
+    assert plan(group(lab, state="absent")) == plan(predicted)
+    assert rules(lab) == {}
+    assert plan(group(lab, state="absent")) == []
+
+
+def test_rules_are_made_exactly_those_wanted(lab: Lab) -> None:
+    made = group(lab).values["security_groups"][0]["id"]
+    extra = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    lab.ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[extra])
+    lab.ec2.delete_tags(Resources=[made], Tags=[{"Key": "LoadBalancer"}])
+    assert [step["target"] for step in plan(group(lab))] == ["tags of the security group", "rules of the security group"]
+    assert rules(lab) == rules_goal(lab)
+
+
+def test_groups_without_the_mark_are_never_touched(lab: Lab) -> None:
+    theirs = lab.ec2.create_security_group(GroupName="apiserver-barney", Description="theirs", VpcId=lab.vpc)["GroupId"]
+    lab.ledger.clear_calls()
+    with pytest.raises(ManagerError, match=f"{theirs} has that name, and this collection did not make it"):
+        group(lab)
+    assert mutations(lab) == []
+
+
+def test_group_that_an_instance_or_a_foreign_rule_needs_is_not_deleted(lab: Lab) -> None:
+    ids = {one["name"]: one["id"] for one in group(lab).values["security_groups"]}
+    pair = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ids["apiserver-barney"]}]}
+    lab.ec2.authorize_security_group_ingress(GroupId=lab.group, IpPermissions=[pair])
+    instance = lab.running(SecurityGroupIds=[ids["node-barney"]])
+    lab.ledger.clear_calls()
+    with pytest.raises(ManagerError) as caught:
+        group(lab, state="absent")
+    assert f"security group apiserver-barney: nodes ({lab.group}), which this collection did not make, names it in a rule" in str(caught.value)
+    assert f"({instance}) has it" in str(caught.value)
+    assert mutations(lab) == []
+
+
+def test_group_that_suddenly_exists_is_taken_when_it_is_ours(lab: Lab) -> None:
+    lab.ledger.faults.append(Fault("lost_reply", "ec2", "CreateSecurityGroup", ordinals=(1,)))
+    assert group(lab).failures == {}
+    assert rules(lab) == rules_goal(lab)
