@@ -84,8 +84,8 @@ class Sequence:
 Node = t.Union[Scalar, Mapping, Sequence]
 
 KEY_SHOWN = re.compile(r"[A-Za-z0-9$<][A-Za-z0-9_./<$-]{0,62}")
-# As tokens and passphrases look, and no key: a long run of letters and digits.
-SECRET_RUN = re.compile(r"(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16}")
+# As tokens and passphrases look, and no key: a long run of letters and digits with a letter after a digit.
+SECRET_RUN = re.compile(r"(?=[A-Za-z0-9]{0,14}[0-9][A-Za-z])[A-Za-z0-9]{16}")
 
 
 def shown_key(key: str) -> str:

@@ -12,8 +12,9 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos._fields import KINDS
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.render import NodeInput, render_nodes
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError, shown_key
 
 CANARY = "kanari-4f9d1c77"
 
@@ -179,5 +180,7 @@ def test_a_secret_where_a_word_of_the_format_should_be_is_not_repeated(misplaced
 
 
 def test_words_of_the_format_are_repeated() -> None:
+    words = {field.rpartition(".")[2] for _since, _flags, rows in KINDS.values() for field, *_rest in map(str.split, rows.strip().splitlines())}
+    assert {word for word in words if "[" not in word and "<" not in word and shown_key(word) != word} == set()
     assert "machine.kubernetesTalosAPIAccess: unknown key" in message(CLEAN, "machine: {kubernetesTalosAPIAccess: x}")
     assert "machine.net.ipv4.conf.all: unknown key" in message(CLEAN, "machine: {net.ipv4.conf.all: x}")
