@@ -28,6 +28,12 @@ class Mutation:
     functions: frozenset[str]
 
 
+@functools.cache
+def source(module: types.ModuleType) -> str:
+    """The text of a module, read once: the file may change while mutants run."""
+    return inspect.getsource(module)
+
+
 def called(module: str, code: types.CodeType) -> str:
     """A function as module and name."""
     return f"{module.rpartition('.')[2]}.{code.co_name}"
@@ -57,7 +63,7 @@ class Spot:
 def conditions(module: types.ModuleType, parts: bool) -> t.Iterator[Mutation]:
     """A mutation for every if that never applies and every filter that lets all pass; with parts also for each part of an "and" or "or" that does not count."""
     seen: collections.Counter[str] = collections.Counter()
-    for number, spot in enumerate(_spots(ast.parse(inspect.getsource(module)))):
+    for number, spot in enumerate(_spots(ast.parse(source(module)))):
         if parts or not spot.part:
             name = f"{short(module)}.{spot.where}: {spot.what}"
             seen[name] += 1
@@ -100,7 +106,7 @@ def _gives_a_default(node: ast.BoolOp) -> bool:
 
 def _disable(module: types.ModuleType, number: int) -> None:
     """Give the functions of a module the code they would have without one condition."""
-    tree = ast.parse(inspect.getsource(module))
+    tree = ast.parse(source(module))
     spot = list(_spots(tree))[number]
     held = getattr(spot.holder, spot.attribute)
     old = held if spot.index is None else held[spot.index]
@@ -115,7 +121,7 @@ def _disable(module: types.ModuleType, number: int) -> None:
 
 def _swap(module: types.ModuleType, tree: ast.Module) -> None:
     new = _placed(_compiled(tree))
-    codes = {old: new[place] for place, old in _placed(_compiled(inspect.getsource(module))).items() if place in new}
+    codes = {old: new[place] for place, old in _placed(_compiled(source(module))).items() if place in new}
     for thing in gc.get_objects():
         if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__:
             thing.__code__ = codes.get(thing.__code__, thing.__code__)
@@ -166,7 +172,7 @@ def tables(module: types.ModuleType, users: t.Iterable[types.ModuleType], neutra
 
 def _own_tables(module: types.ModuleType) -> t.Iterator[tuple[str, t.Any]]:
     """The tables that the module's own statements make."""
-    for node in ast.parse(inspect.getsource(module)).body:
+    for node in ast.parse(source(module)).body:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []:
             value = vars(module).get(target.id) if isinstance(target, ast.Name) and target.id.isupper() else None
             if isinstance(value, (dict, tuple, frozenset)) and isinstance(target, ast.Name):
@@ -175,7 +181,7 @@ def _own_tables(module: types.ModuleType) -> t.Iterator[tuple[str, t.Any]]:
 
 def _using(module: types.ModuleType, name: str) -> t.Iterator[str]:
     """The functions of a module that use a name."""
-    return (called(module.__name__, each) for each in _codes(_compiled(inspect.getsource(module))) if name in each.co_names)
+    return (called(module.__name__, each) for each in _codes(_compiled(source(module))) if name in each.co_names)
 
 
 def _shortened(table: t.Any) -> t.Iterator[tuple[str, t.Any]]:
