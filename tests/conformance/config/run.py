@@ -20,7 +20,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from . import coverage, directed, judge, known, scattered
+from . import coverage, directed, judge, known, rulebook, scattered
 from .cases import Case, rows
 from .judge import Difference
 from .oracle import Asked, Engine, Referee, build, releases
@@ -72,7 +72,7 @@ class Report:
 
 def all_cases(minor: int, count: int, seed: int = SEED) -> t.Iterator[Case]:
     """Those of the rows, then random ones: at least RANDOM, and as many as it takes."""
-    made = list(directed.cases(minor))
+    made = [*directed.cases(minor), *rulebook.cases()]
     return itertools.chain(made, scattered.Generator(seed * 100 + minor, minor).cases(max(RANDOM, count - len(made))))
 
 
