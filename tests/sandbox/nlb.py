@@ -86,6 +86,7 @@ class DataPlane:
         self._servers: dict[Address, asyncio.Server] = {}
         self._turns: dict[Address, t.Iterator[int]] = {}
         self._connections: dict[str, set[asyncio.Task[None]]] = {}
+        self._accepted: dict[Address, set[asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         # (address, port) as asked for -> port really bound
@@ -136,6 +137,8 @@ class DataPlane:
         for gone in [address for address in self._servers if address not in wanted]:
             self._servers.pop(gone).close()
             self.bound.pop(gone, None)
+            for task in self._accepted.pop(gone, set()):
+                task.cancel()
         for new in [address for address in wanted if address not in self._servers]:
             await self._open(new)
 
@@ -162,14 +165,16 @@ class DataPlane:
             return
         task = asyncio.current_task()
         assert task is not None
-        connections = self._connections.setdefault(target.key, set())
-        connections.add(task)
+        kept = (self._connections.setdefault(target.key, set()), self._accepted.setdefault(address, set()))
+        for connections in kept:
+            connections.add(task)
         try:
             await self._forward(target, reader, writer)
         except asyncio.CancelledError:
             _reset(writer)
         finally:
-            connections.discard(task)
+            for connections in kept:
+                connections.discard(task)
 
     def _pick(self, address: Address) -> Target | None:
         listener = self._listeners.get(address)

@@ -18,6 +18,8 @@ elb.initial      0.5   a target until its first health counts
 elb.interval     0.25  between two health checks; a target group's thresholds count them
 elb.drain        0.5   a deregistered target until it is no longer draining; 0 where the group's deregistration delay is 0
 elb.propagate    0.3   a deregistered target until it gets no new connections any more
+elb.unlink       0.3   a target group that lost its last listener until it can be deleted
+elb.release      0.5   network interfaces of a deleted load balancer, or of a zone it left
 
 What goes wrong beyond single calls (permissions, capacity, impaired instances) is in `world.Conditions`.
 """

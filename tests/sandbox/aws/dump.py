@@ -142,9 +142,16 @@ def _group(one: t.Any, now: float) -> dict[str, t.Any]:
         "protocol": one.protocol,
         "port": one.port,
         "target_type": one.target_type,
+        "health_check": _health_check(one),
         "attributes": dict(sorted(one.attributes.items())),
         "targets": dict(sorted(targets.items())),
     }
+
+
+def _health_check(one: t.Any) -> dict[str, t.Any]:
+    words = ("protocol", "port", "path", "interval_seconds", "timeout_seconds")
+    found = {word: getattr(one, f"health_check_{word}") for word in words} | {"matcher": (getattr(one, "matcher", None) or {}).get("HttpCode")}
+    return found | {"healthy": int(one.healthy_threshold_count), "unhealthy": int(one.unhealthy_threshold_count)}
 
 
 def _iam(part: AwsPart) -> Rows:

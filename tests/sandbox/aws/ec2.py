@@ -26,6 +26,7 @@ from .filters import matches
 from .instances import StrictInstance
 from .kms import usable
 from .launch import Launch, check_request, check_room, refuse
+from .security_groups import SecurityGroupActions
 from .world import part_of
 
 if t.TYPE_CHECKING:
@@ -66,7 +67,7 @@ class StrictEC2Backend(EC2Backend):
         """No images but those the seed registers: moto's would only slow snapshots down."""
 
 
-class StrictEC2Response(EC2Response):
+class StrictEC2Response(SecurityGroupActions):
     """One EC2 request."""
 
     # moto shows every instance as pending in a RunInstances reply; a repeated token shows the state of today.
@@ -81,6 +82,9 @@ class StrictEC2Response(EC2Response):
     def _plain(self) -> dict[str, t.Any]:
         """The parameters as plain dicts and lists, as boto3 names them."""
         return dict(_plain(self.params))
+
+    def _asked(self) -> dict[str, t.Any]:
+        return self._plain()
 
     def call_action(self) -> t.Any:
         """Refuse instance IDs that EC2 does not know (yet) before moto sees them."""

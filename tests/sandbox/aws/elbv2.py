@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Elastic Load Balancing v2 as strict as the real one: names, targets, pages, tags, idempotent creation.
+"""Elastic Load Balancing v2 as strict as the real one: target groups, targets, pages, tags. What is made of them: balancers.py.
 
 API = https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference
 """
@@ -14,222 +14,92 @@ import re
 import typing as t
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.elbv2.exceptions import ELBClientError, ListenerNotFoundError, LoadBalancerNotFoundError, TargetGroupNotFoundError
-from moto.elbv2.models import ELBv2Backend
+from moto.elbv2.exceptions import ELBClientError, ListenerNotFoundError, TargetGroupNotFoundError
 from moto.elbv2.responses import ELBV2Response
 
+from . import attributes
+from .balancers import MAX_ARNS, BalancerStore
+from .elb_checks import FORWARDS, check_arn, check_health, check_name, check_shape, check_tags, complete, refuse
 from .targets import Health, Key, Target
-from .world import part_of
 
-if t.TYPE_CHECKING:
-    from .part import AwsPart
-
-NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-MAX_NAME = 32
-MAX_ARNS = 20
-MAX_TAGS = 50
 # Page sizes when none is asked for: callers that do not follow NextMarker miss what is beyond (aws/aws-sdk-ruby#680).
 PAGES = {"LoadBalancers": 400, "TargetGroups": 100, "Listeners": 100}
 OUTSIDE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")]
-NLB_ATTRIBUTES = {
-    "deregistration_delay.timeout_seconds": "300",
-    "deregistration_delay.connection_termination.enabled": "false",
-    "load_balancing.cross_zone.enabled": "use_load_balancer_configuration",
-    "preserve_client_ip.enabled": "true",
-    "proxy_protocol_v2.enabled": "false",
-    "stickiness.enabled": "false",
-    "stickiness.type": "source_ip",
-    "target_group_health.dns_failover.minimum_healthy_targets.count": "1",
-    "target_group_health.dns_failover.minimum_healthy_targets.percentage": "off",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": "1",
-    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": "off",
-    "target_health_state.unhealthy.connection_termination.enabled": "true",
-    "target_health_state.unhealthy.draining_interval_seconds": "0",
+# Settings of a target group: the API's name -> moto's parameter and moto's attribute.
+HEALTH = {
+    "HealthCheckProtocol": ("healthcheck_protocol", "health_check_protocol"),
+    "HealthCheckPort": ("healthcheck_port", "health_check_port"),
+    "HealthCheckPath": ("healthcheck_path", "health_check_path"),
+    "HealthCheckIntervalSeconds": ("healthcheck_interval_seconds", "health_check_interval_seconds"),
+    "HealthCheckTimeoutSeconds": ("healthcheck_timeout_seconds", "health_check_timeout_seconds"),
+    "HealthCheckEnabled": ("healthcheck_enabled", "health_check_enabled"),
+    "HealthyThresholdCount": ("healthy_threshold_count", "healthy_threshold_count"),
+    "UnhealthyThresholdCount": ("unhealthy_threshold_count", "unhealthy_threshold_count"),
+    "Matcher": ("matcher", "matcher"),
 }
+FIXED = ("protocol", "port", "vpc_id", "target_type")
 
 
-def refuse(code: str, message: str) -> t.NoReturn:
-    """Answer with this ELBv2 error."""
-    raise ELBClientError(code, message)
-
-
-class StrictELBv2Backend(ELBv2Backend):
-    """moto's store; every target group has `members` (targets by ID and port), every NLB has `addresses`."""
-
-    # moto's objects carry attributes of ours.
-    load_balancers: dict[str, t.Any]
-    target_groups: dict[str, t.Any]
-
-    @property
-    def part(self) -> AwsPart:
-        return part_of(self.account_id)
-
-    # Load balancers
-
-    def create_load_balancer(self, name: str, security_groups: list[str], subnet_ids: list[str], *args: t.Any, **kwargs: t.Any) -> t.Any:
-        _check_name("load balancer", name)
-        if name.startswith("internal-"):
-            refuse("ValidationError", f"The load balancer name '{name}' cannot begin with 'internal-'")
-        mapped = [one["SubnetId"] for one in kwargs.get("subnet_mappings") or []]
-        wanted = self._subnets([*subnet_ids, *mapped])
-        self._check_groups(security_groups, wanted[0].vpc_id)
-        settings = (sorted(security_groups), sorted(one.id for one in wanted), kwargs.get("scheme"), kwargs.get("loadbalancer_type"))
-        for known in self.load_balancers.values():
-            if known.name == name and known.settings != settings:
-                refuse("DuplicateLoadBalancerName", f"A load balancer with the same name '{name}' exists, but with different settings")
-            if known.name == name:
-                return known
-        tags = kwargs.pop("tags", None) or []
-        kwargs.update({"tags": [], "scheme": kwargs.get("scheme") or "internet-facing"})
-        made = super().create_load_balancer(name, security_groups, subnet_ids, *args, **kwargs)
-        self._furnish(made, settings)
-        self.tagging_service.tag_resource(made.arn, tags)
-        return made
-
-    def _subnets(self, subnet_ids: list[str]) -> list[t.Any]:
-        if not subnet_ids:
-            refuse("ValidationError", "At least one subnet must be specified")
-        known = {one: subnet for zone in self.ec2_backend.subnets.values() for one, subnet in zone.items()}
-        if missing := [one for one in subnet_ids if one not in known]:
-            refuse("SubnetNotFound", f"The subnet ID '{missing[0]}' does not exist")
-        subnets = [known[one] for one in subnet_ids]
-        zones = [one.availability_zone for one in subnets]
-        if len(zones) != len(set(zones)):
-            refuse("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
-        if len({one.vpc_id for one in subnets}) > 1:
-            refuse("InvalidConfigurationRequest", "All subnets must be in the same VPC")
-        return subnets
-
-    def _check_groups(self, group_ids: list[str], vpc_id: str) -> None:
-        for group_id in group_ids:
-            group = self.ec2_backend.get_security_group_from_id(group_id)
-            if group is None or group.vpc_id != vpc_id:
-                refuse("InvalidConfigurationRequest", f"One or more security groups are invalid: '{group_id}' does not belong to VPC '{vpc_id}'")
-
-    def _furnish(self, balancer: t.Any, settings: tuple[t.Any, ...]) -> None:
-        """What moto leaves out: addresses with their interfaces, a DNS name of its own, time to come up."""
-        balancer.settings = settings
-        balancer.active_at = self.part.clock.now() + self.part.ledger.delay("elb.provision", 0.2)
-        balancer.addresses, balancer.interfaces = [], []
-        if balancer.type != "network":
-            return
-        # moto gives every load balancer the ARN of an application load balancer.
-        del self.load_balancers[balancer.arn]
-        balancer.arn = balancer.arn.replace(":loadbalancer/app/", ":loadbalancer/net/")
-        self.load_balancers[balancer.arn] = balancer
-        identity = balancer.arn.rpartition("/")[2]
-        balancer.dns_name = f"{balancer.name}-{identity}.elb.{self.region_name}.amazonaws.com"
-        for subnet in balancer.subnets:
-            address = self._free_address(balancer.name)
-            balancer.addresses.append(address)
-            interface = self.ec2_backend.create_network_interface(
-                subnet, address, description=f"ELB net/{balancer.name}/{identity}", group_ids=balancer.security_groups
-            )
-            interface.interface_type, interface.requester_managed, interface.status = "network_load_balancer", True, "in-use"
-            balancer.interfaces.append(interface.id)
-
-    def _free_address(self, name: str) -> str:
-        taken = {address for one in self.load_balancers.values() for address in getattr(one, "addresses", [])}
-        reserved = self.part.reserved(name)
-        pool = [*([reserved] if reserved else []), *(f"{self.part.network}.1.{number}" for number in range(10, 250))]
-        return next(address for address in pool if address not in taken)
-
-    def describe_load_balancers(self, arns: list[str] | None, names: list[str] | None) -> list[t.Any]:
-        wanted, key = (arns, "arn") if arns else (names or [], "name")
-        if len(wanted) > MAX_ARNS:
-            refuse("ValidationError", f"You cannot describe more than '{MAX_ARNS}' load balancers at a time")
-        known = {getattr(one, key): one for one in self.load_balancers.values()}
-        if any(one not in known for one in wanted):
-            raise LoadBalancerNotFoundError("LoadBalancerNotFound", "One or more load balancers not found")
-        return [known[one] for one in dict.fromkeys(wanted)] if wanted else list(self.load_balancers.values())
-
-    def delete_load_balancer(self, arn: str) -> None:
-        balancer = self.load_balancers.get(arn)
-        if balancer is None:
-            return
-        if balancer.attrs.get("deletion_protection.enabled") == "true":
-            refuse("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
-        for interface in balancer.interfaces:
-            self.ec2_backend.enis.pop(interface, None)
-        super().delete_load_balancer(arn)
-        self._relink()
-
-    def set_security_groups(self, arn: str, sec_groups: list[str]) -> None:
-        balancer = self.describe_load_balancers([arn], None)[0]
-        if balancer.type == "network" and not balancer.security_groups:
-            refuse("InvalidConfigurationRequest", "You cannot set security groups on a Network Load Balancer that was created without security groups")
-        if balancer.type == "network" and not sec_groups:
-            refuse("InvalidConfigurationRequest", "You cannot remove all security groups from a Network Load Balancer")
-        self._check_groups(sec_groups, balancer.vpc_id)
-        balancer.security_groups = sec_groups
-
-    # Listeners
-
-    def create_listener(
-        self, load_balancer_arn: str, protocol: str, port: t.Any, ssl_policy: str, certificate: str | None, actions: list[t.Any], *args: t.Any, **kwargs: t.Any
-    ) -> t.Any:
-        balancer = self.describe_load_balancers([load_balancer_arn], None)[0]
-        wanted = [arn for action in actions for arn in self._get_target_group_arns_from(action)]
-        for arn in wanted:
-            if arn not in self.target_groups:
-                raise TargetGroupNotFoundError()
-            self._check_attachable(balancer, self.target_groups[arn])
-        for known in balancer.listeners.values():
-            if int(known.port) == int(port):
-                if known.protocol != protocol or _forwards(known, self) != wanted:
-                    refuse("DuplicateListener", f"A listener already exists on this port for this load balancer '{load_balancer_arn}'")
-                return known
-        made = super().create_listener(load_balancer_arn, protocol, port, ssl_policy, certificate, actions, *args, **kwargs)
-        self._relink()
-        return made
-
-    def _check_attachable(self, balancer: t.Any, group: t.Any) -> None:
-        if group.vpc_id and group.vpc_id != balancer.vpc_id:
-            refuse("InvalidConfigurationRequest", f"The target group '{group.arn}' is not in the same VPC as the load balancer")
-        others = [arn for arn in group.load_balancer_arns if arn != balancer.arn]
-        if others:
-            refuse("TargetGroupAssociationLimit", f"The target group '{group.arn}' cannot be associated with more than one load balancer")
-
-    def delete_listener(self, listener_arn: str) -> t.Any:
-        gone = super().delete_listener(listener_arn)
-        self._relink()
-        return gone
-
-    def modify_listener(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        changed = super().modify_listener(*args, **kwargs)
-        self._relink()
-        return changed
-
-    def listeners_of(self, group_arn: str) -> list[t.Any]:
-        """The listeners that forward to a target group."""
-        return [listener for balancer in self.load_balancers.values() for listener in balancer.listeners.values() if group_arn in _forwards(listener, self)]
-
-    def forwards(self, listener: t.Any) -> list[t.Any]:
-        """The target groups that a listener forwards to."""
-        return [self.target_groups[arn] for arn in _forwards(listener, self) if arn in self.target_groups]
-
-    def _relink(self) -> None:
-        """moto forgets to take load balancers out of their target groups again."""
-        for group in self.target_groups.values():
-            group.load_balancer_arns = list(dict.fromkeys(listener.load_balancer_arn for listener in self.listeners_of(group.arn)))
+class StrictELBv2Backend(BalancerStore):
+    """moto's store; every target group has `members` (targets by ID and port)."""
 
     # Target groups
 
     def create_target_group(self, name: str, **kwargs: t.Any) -> t.Any:
-        _check_name("target group", name)
-        settings = {key: value for key, value in kwargs.items() if key != "tags"}
+        check_name("target group", name)
+        tags = kwargs.pop("tags", None) or []
+        check_tags(tags)
+        if kwargs.get("protocol") in FORWARDS:
+            settings = complete({key: kwargs.get(parameter) for key, (parameter, _attribute) in HEALTH.items()})
+            check_health(settings)
+            kwargs.update({HEALTH[key][0]: value for key, value in settings.items()})
         for known in self.target_groups.values():
             if known.name == name:
-                if known.settings != settings:
-                    refuse("DuplicateTargetGroupName", f"A target group with the same name '{name}' exists, but with different settings")
-                return known
+                return self._same(known, kwargs)
         made: t.Any = super().create_target_group(name, **kwargs)
-        made.settings, made.members = settings, {}
-        if made.protocol in ("TCP", "TLS", "UDP", "TCP_UDP"):
-            made.attributes = dict(NLB_ATTRIBUTES)
-            if made.target_type == "ip" and made.protocol in ("TCP", "TLS"):
-                made.attributes["preserve_client_ip.enabled"] = "false"
+        self.tagging_service.tag_resource(made.arn, tags)
+        made.members = {}
+        if made.protocol in FORWARDS:
+            made.attributes = attributes.group_defaults(made.protocol, made.target_type)
+            self._set_health(made, settings)
         return made
+
+    def _same(self, known: t.Any, wanted: dict[str, t.Any]) -> t.Any:
+        """The target group of this name, if it is as asked for; its tags do not count and stay what they are."""
+        present = {**{key: getattr(known, key) for key in FIXED}, **self._health_of(known)}
+        asked = {**{key: wanted.get(key) for key in FIXED}, **{key: wanted.get(HEALTH[key][0]) for key in self._health_of(known)}}
+        if {key: str(value) for key, value in present.items()} != {key: str(value) for key, value in asked.items()}:
+            refuse("DuplicateTargetGroupName", f"A target group with the same name '{known.name}' exists, but with different settings")
+        return known
+
+    def _health_of(self, group: t.Any) -> dict[str, t.Any]:
+        """A group's health check, by the API's names."""
+        shown = {key: getattr(group, attribute, None) for key, (_parameter, attribute) in HEALTH.items() if key != "HealthCheckEnabled"}
+        return {key: value for key, value in shown.items() if value is not None}
+
+    def _set_health(self, group: t.Any, settings: dict[str, t.Any]) -> None:
+        for key, (_parameter, attribute) in HEALTH.items():
+            setattr(group, attribute, settings.get(key, True if key == "HealthCheckEnabled" else None))
+
+    def change_health(self, arn: str, changes: dict[str, t.Any]) -> t.Any:
+        """ModifyTargetGroup: what is not named stays, unless it makes no sense with the new protocol."""
+        group = self.group(arn)
+        if group.protocol not in FORWARDS:
+            raise NotImplementedError("the sandbox changes target groups of network load balancers only")
+        kept = self._health_of(group)
+        if changes.get("HealthCheckProtocol", kept["HealthCheckProtocol"]) == "TCP":
+            kept = {key: value for key, value in kept.items() if key not in ("HealthCheckPath", "Matcher")}
+        settings = complete({**kept, **changes})
+        check_health(settings)
+        self._set_health(group, settings)
+        return group
+
+    def delete_target_group(self, target_group_arn: str) -> t.Any:
+        """One that is not there is no error (API_DeleteTargetGroup knows only ResourceInUse)."""
+        check_arn("target group", target_group_arn)
+        if self.listeners_of(target_group_arn) or target_group_arn in self.unlinked:
+            refuse("ResourceInUse", f"Target group '{target_group_arn}' is currently in use by a listener or a rule")
+        return self.target_groups.pop(target_group_arn, None)
 
     def describe_target_groups(self, load_balancer_arn: str | None, target_group_arns: list[str], names: list[str] | None) -> list[t.Any]:
         if sum(map(bool, (load_balancer_arn, target_group_arns, names))) > 1:
@@ -245,15 +115,17 @@ class StrictELBv2Backend(ELBv2Backend):
             raise TargetGroupNotFoundError()
         return [known[one] for one in dict.fromkeys(wanted)] if wanted else list(self.target_groups.values())
 
-    def modify_target_group_attributes(self, target_group_arn: str, attributes: dict[str, t.Any]) -> None:
+    def modify_target_group_attributes(self, target_group_arn: str, attributes_: dict[str, t.Any]) -> None:
         group = self.group(target_group_arn)
-        for key in attributes:
-            if key not in group.attributes:
-                refuse("ValidationError", f"Target group attribute key '{key}' is not recognized")
-        super().modify_target_group_attributes(target_group_arn, attributes)
+        if group.protocol not in FORWARDS:
+            return super().modify_target_group_attributes(target_group_arn, attributes_)
+        attributes.check_group(group.protocol, group.attributes, attributes_)
+        group.attributes.update(attributes_)
+        return None
 
     def group(self, arn: str) -> t.Any:
         """A target group, or TargetGroupNotFound."""
+        check_arn("target group", arn)
         if arn not in self.target_groups:
             raise TargetGroupNotFoundError()
         return self.target_groups[arn]
@@ -337,10 +209,14 @@ class StrictELBv2Backend(ELBv2Backend):
     def add_tags(self, resource_arns: list[str], tags: list[dict[str, str]]) -> None:
         for arn in resource_arns:
             self._get_resource_by_arn(arn)
-            existing = self.tagging_service.get_tag_dict_for_resource(arn)
-            if len({*existing, *(tag["Key"] for tag in tags)}) > MAX_TAGS:
-                refuse("TooManyTags", "The quota for the number of tags that can be assigned to a load balancer has been reached")
+            check_tags(tags, self.tagging_service.get_tag_dict_for_resource(arn))
+        for arn in resource_arns:
             self.tagging_service.tag_resource(arn, tags)
+
+    def remove_tags(self, resource_arns: list[str], tag_keys: list[str]) -> None:
+        for arn in resource_arns:
+            self._get_resource_by_arn(arn)
+        super().remove_tags(resource_arns, tag_keys)
 
     def describe_tags(self, resource_arns: list[str]) -> dict[str, dict[str, str]]:
         if len(resource_arns) > MAX_ARNS:
@@ -356,6 +232,14 @@ class StrictELBv2Response(ELBV2Response):
     @property
     def store(self) -> StrictELBv2Backend:
         return t.cast(StrictELBv2Backend, self.elbv2_backend)
+
+    def call_action(self) -> t.Any:
+        """Refuse values that no such service takes before moto sees them."""
+        try:
+            check_shape(self._get_action(), self.params)
+        except ELBClientError as error:
+            return self.serialized(ActionResult(error))
+        return super().call_action()
 
     def describe_load_balancers(self) -> ActionResult:
         found = self.store.describe_load_balancers(self._get_param("LoadBalancerArns", []), self._get_param("Names", []))
@@ -385,8 +269,17 @@ class StrictELBv2Response(ELBV2Response):
 
     def modify_target_group_attributes(self) -> ActionResult:
         arn = self._get_param("TargetGroupArn")
-        self.store.modify_target_group_attributes(arn, {one["Key"]: one["Value"] for one in self._get_param("Attributes", [])})
+        self.store.modify_target_group_attributes(arn, attributes.read(self._get_param("Attributes", [])))
         return ActionResult({"Attributes": self.store.group(arn).attributes})
+
+    def modify_target_group(self) -> ActionResult:
+        changes = {key: value for key, value in dict(self.params).items() if key in HEALTH}
+        return ActionResult({"TargetGroups": [self.store.change_health(self._get_param("TargetGroupArn"), changes)]})
+
+    def set_security_groups(self) -> ActionResult:
+        arn, wanted = self._get_param("LoadBalancerArn"), self._get_param("SecurityGroups", [])
+        self.store.set_security_groups(arn, wanted)
+        return ActionResult({"SecurityGroupIds": self.store.balancer(arn).security_groups})
 
     def register_targets(self) -> ActionResult:
         self.store.register_targets(self._get_param("TargetGroupArn"), [dict(one) for one in self._get_param("Targets", [])])
@@ -416,18 +309,6 @@ def _read_marker(marker: str | None) -> str:
     except ValueError:
         after = ""
     return after if after.startswith("arn:") else refuse("ValidationError", f"Marker '{marker}' is not valid")
-
-
-def _check_name(what: str, name: str) -> None:
-    if len(name) > MAX_NAME:
-        refuse("ValidationError", f"The {what} name '{name}' cannot be longer than '{MAX_NAME}' characters")
-    if not NAME.fullmatch(name):
-        message = "can only contain characters that are alphanumeric characters and hyphens(-), and must not begin or end with a hyphen"
-        refuse("ValidationError", f"The {what} name '{name}' {message}")
-
-
-def _forwards(listener: t.Any, store: StrictELBv2Backend) -> list[str]:
-    return [arn for action in listener.default_actions for arn in store._get_target_group_arns_from(action.data)]
 
 
 def _port(group: t.Any, wanted: dict[str, t.Any]) -> int:

@@ -31,9 +31,7 @@ class Traffic:
         """Bring load balancers and targets up to the clock."""
         instances = {one.id: one for one in self.part.lifecycle.instances()}
         for store in self._stores():
-            for balancer in store.load_balancers.values():
-                if now >= balancer.active_at:
-                    balancer.state = "active"
+            store.advance(now)
             for group in store.target_groups.values():
                 self._advance_group(store, group, instances, now)
 
