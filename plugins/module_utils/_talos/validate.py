@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection and may change without notice.
 
-"""What Talos' own validation would refuse or warn of, every problem at once, in words that name path and value.
+"""What Talos' own validation would refuse or warn of, every problem at once, as "path: Talos' words".
 
 Checks are generators over a Subject; a Warn among their messages is a warning. Up to 1.14; what a check's release is stands beside it.
 """
@@ -16,10 +16,12 @@ import functools
 import re
 import typing as t
 
-from . import checks, table
-from .checks import Warn
+from . import checks, devices, table, urls
+from .checks import Warn, quoted
 from .documents import Config
 from .validate_documents import conflicts, documents, whole
+from .validate_kubernetes import AUTHORIZERS, resources
+from .yamltext import ConfigError
 
 MODES = ("cloud", "metal")
 
@@ -45,6 +47,8 @@ Check = t.Callable[[Subject], t.Iterator[Message]]
 
 def validate(config: Config, minor: int, mode: str) -> tuple[list[str], list[str]]:
     """(problems, warnings) of a config for a platform mode ("metal" requires install instructions, "cloud" does not)."""
+    if not config.documents:
+        return ["config not found: nothing is left of it"], []
     messages: list[str] = []
     legacy = config.get(table.LEGACY)
     control_plane = is_control_plane(legacy)
@@ -69,12 +73,18 @@ def _legacy(config: Config, legacy: dict[str, t.Any], minor: int, mode: str, con
         yield "machine: machine instructions are required"
         return
     subject = Subject(config, legacy["machine"], legacy.get("cluster") or {}, minor, mode, control_plane)
-    if legacy.get("cluster") is None:
-        yield "cluster: cluster instructions are required"
     if legacy.get("persist") is False:
         yield "persist: .persist should be enabled"
-    for check in CHECKS:
+    for check in MACHINE_CHECKS:
         yield from check(subject)
+    if legacy.get("cluster") is None:
+        yield "cluster: cluster instructions are required"
+    elif minor <= 13 and (subject.cluster.get("controlPlane") or {}).get("endpoint") is None:
+        # Talos looks no further.
+        yield "cluster.controlPlane.endpoint: cluster controlplane endpoint is required"
+    else:
+        for check in CLUSTER_CHECKS:
+            yield from check(subject)
 
 
 # ---- the machine ------------------------------------------------------------------------------------------------------------------------
@@ -83,26 +93,27 @@ def _legacy(config: Config, legacy: dict[str, t.Any], minor: int, mode: str, con
 def _machine_type(subject: Subject) -> t.Iterator[Message]:
     word = subject.machine.get("type", "")
     if word in ("", "join"):
-        yield Warn(f'machine.type: use "worker" instead of "{word}" for machine type')
+        yield Warn(f'machine.type: use "worker" instead of {quoted(word)} for machine type')
     elif word not in ("init", "controlplane", "worker"):
-        yield f"machine.type: unknown machine type {checks.quoted(word)}; must be controlplane or worker"
+        yield f"machine.type: unknown machine type {quoted(word)}; must be controlplane or worker"
 
 
 def _authorities(subject: Subject) -> t.Iterator[Message]:
-    """Control planes issue certificates, so they have CA keys; workers must not have them."""
+    """Control planes issue certificates, so they have CA keys (checked from 1.8 on); workers must not have them (from 1.7 on)."""
     authority = subject.machine.get("ca")
     accepted = subject.machine.get("acceptedCAs")
-    if authority is None and not accepted:
+    if authority is None and not accepted and subject.minor >= 8:
         yield "machine.ca: issuing CA or some accepted CAs are required (.machine.ca, machine.acceptedCAs)"
-    if subject.control_plane:
+    if subject.control_plane and subject.minor >= 8:
         if authority is None:
             yield "machine.ca: issuing CA is required (.machine.ca)"
         elif not authority.get("key"):
             yield "machine.ca.key: issuing CA key is required for controlplane nodes (.machine.ca.key)"
+    if subject.machine.get("type", "") not in ("worker", "", "join") or subject.minor < 7:
         return
     if authority is not None and authority.get("key"):
         yield "machine.ca.key: issuing Talos API CA key is not allowed on non-controlplane nodes (.machine.ca)"
-    if authority is not None and not authority.get("crt") and not accepted:
+    if authority is not None and not authority.get("crt") and not accepted and subject.minor >= 8:
         yield "machine.ca.crt: trusted CA certificates are required on non-controlplane nodes (.machine.ca.crt, .machine.acceptedCAs)"
     if (subject.cluster.get("ca") or {}).get("key"):
         yield "cluster.ca.key: issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)"
@@ -115,41 +126,42 @@ def _install(subject: Subject) -> t.Iterator[Message]:
     install = subject.machine.get("install")
     if subject.mode == "metal" and install is None and subject.minor <= 13:
         yield 'machine.install: install instructions are required in "metal" mode'
-    if install is None:
+    if subject.mode != "metal" or install is None:
         return
-    if subject.mode == "metal" and not install.get("disk") and not install.get("diskSelector"):
-        yield "machine.install: either install disk or diskSelector should be defined"
-    if subject.mode == "metal" and (install.get("diskSelector") or {}).get("name"):
-        yield "machine.install.diskSelector.name: install disk selector is invalid: selector on name is not supported"
-    word = (install.get("diskSelector") or {}).get("type")
-    if subject.mode == "metal" and word and word not in DISK_TYPES:
-        yield f"machine.install.diskSelector.type: install disk selector is invalid: unsupported disk type {checks.quoted(word)}; use {', '.join(DISK_TYPES)}"
-    if subject.mode == "metal" and install.get("extraKernelArgs") and install.get("grubUseUKICmdline"):
-        yield "machine.install: install.extraKernelArgs and install.grubUseUKICmdline can't be used together"
-    images = [item.get("image", "") for item in install.get("extensions") or []]
-    for image in sorted({image for image in images if images.count(image) > 1}):
-        yield f"machine.install.extensions: duplicate system extension {checks.quoted(image)}"
+    selector = install.get("diskSelector")
+    problem = _selector_problem(selector) if selector is not None and subject.minor >= 9 else ""
+    if problem:
+        yield f"machine.install.diskSelector.{problem}"
+    chosen = selector is not None and not problem if subject.minor >= 9 else bool(selector)
+    if not install.get("disk") and not chosen:
+        yield "machine.install.disk: either install disk or diskSelector should be defined"
+    if install.get("extraKernelArgs") and install.get("grubUseUKICmdline"):
+        yield "machine.install.extraKernelArgs: install.extraKernelArgs and install.grubUseUKICmdline can't be used together"
+
+
+def _selector_problem(selector: dict[str, t.Any]) -> str:
+    if selector.get("name"):
+        return "name: install disk selector is invalid: selector on name is not supported"
+    if selector.get("type") and selector["type"] not in DISK_TYPES:
+        return f"type: install disk selector is invalid: unsupported disk type {quoted(selector['type'])}; use {', '.join(DISK_TYPES)}"
+    return ""
+
+
+MANUALS = {
+    True: "https://docs.siderolabs.com/talos/latest/platform-specific-installations/boot-assets",
+    False: "https://www.talos.dev/latest/talos-guides/install/boot-assets/",
+}
+
+
+def _extensions(subject: Subject) -> t.Iterator[Message]:
+    images: set[str] = set()
+    for index, item in enumerate((subject.machine.get("install") or {}).get("extensions") or []):
+        image = (item or {}).get("image", "")
+        if image in images:
+            yield f"machine.install.extensions[{index}]: duplicate system extension {quoted(image)}"
+        images.add(image)
     if images:
-        yield Warn("machine.install.extensions: .machine.install.extensions is deprecated; use an image of the Image Factory")
-
-
-PROTECTED_KUBELET = frozenset(
-    (
-        "apiVersion",
-        "authentication",
-        "authorization",
-        "cgroupRoot",
-        "kind",
-        "kubeletCgroups",
-        "port",
-        "protectKernelDefaults",
-        "resolvConf",
-        "rotateCertificates",
-        "systemCgroups",
-        "staticPodPath",
-        "seccompDefault",
-    )
-)
+        yield Warn(f"machine.install.extensions: .machine.install.extensions is deprecated, please see {MANUALS[subject.minor >= 13]}")
 
 
 # Sections that 1.14 warns of.
@@ -160,6 +172,8 @@ def _deprecated(subject: Subject) -> t.Iterator[Message]:
     for name, instead in DEPRECATED.items():
         if subject.minor >= 14 and subject.machine.get(name):
             yield Warn(f"machine.{name}: .machine.{name} is deprecated; {instead} instead")
+    if subject.machine.get("baseRuntimeSpecOverrides"):
+        yield from checks.runtime_spec(subject.machine["baseRuntimeSpecOverrides"], "machine.baseRuntimeSpecOverrides")
 
 
 def _kubelet(subject: Subject) -> t.Iterator[Message]:
@@ -167,20 +181,20 @@ def _kubelet(subject: Subject) -> t.Iterator[Message]:
     subnets = (kubelet.get("nodeIP") or {}).get("validSubnets") or []
     yield from checks.subnets(subnets, "machine.kubelet.nodeIP.validSubnets", "kubelet nodeIP subnet")
     for name in kubelet.get("extraConfig") or {}:
-        if name in PROTECTED_KUBELET:
-            yield f"machine.kubelet.extraConfig.{name}: kubelet configuration field {checks.quoted(name)} can't be overridden"
+        if name in checks.PROTECTED_KUBELET:
+            yield f"machine.kubelet.extraConfig.{name}: kubelet configuration field {quoted(name)} can't be overridden"
 
 
 def _disks(subject: Subject) -> t.Iterator[Message]:
     for index, disk in enumerate(subject.machine.get("disks") or []):
+        path = f"machine.disks[{index}]"
         if disk is None:
-            if subject.minor <= 13:
-                yield f"machine.disks[{index}]: machine.disks[{index}] is null"
+            yield f"{path}: {path} is null"
             continue
-        for partition in (disk.get("partitions") or [])[:-1]:
+        for number, partition in enumerate((disk.get("partitions") or [])[:-1]):
             if not (partition or {}).get("size"):
                 yield (
-                    f"machine.disks[{index}].partitions: partition for disk {checks.quoted(disk.get('device', ''))} "
+                    f"{path}.partitions[{number}].size: partition for disk {quoted(disk.get('device', ''))} "
                     "is set to occupy full disk, but it's not the last partition in the list"
                 )
 
@@ -190,115 +204,92 @@ def _disk_encryption(subject: Subject) -> t.Iterator[Message]:
         encryption = (subject.machine.get("systemDiskEncryption") or {}).get(name)
         if encryption is None:
             continue
-        path = f"machine.systemDiskEncryption.{name}"
+        path = f"machine.systemDiskEncryption.{name}.keys"
         keys = [key for key in encryption.get("keys") or [] if key is not None]
         if not keys:
-            yield f'{path}.keys: partition "{label}": no encryption keys provided'
+            yield f'{path}: partition "{label}": no encryption keys provided'
         slots: set[int] = set()
-        for key in keys:
+        for index, key in enumerate(keys):
             slot = key.get("slot", 0)
             if slot in slots:
-                yield f'{path}.keys: partition "{label}": encryption key slot {slot} is already in use'
+                yield f'{path}[{index}].slot: partition "{label}": encryption key slot {slot} is already in use'
             slots.add(slot)
             if all(key.get(way) is None for way in ("nodeID", "static", "kms", "tpm")):
-                yield f'{path}.keys: partition "{label}": encryption key at slot {slot} doesn\'t have the configuration parameters'
+                yield f'{path}[{index}]: partition "{label}": encryption key at slot {slot} doesn\'t have the configuration parameters'
 
 
 def _logging(subject: Subject) -> t.Iterator[Message]:
     for index, target in enumerate((subject.machine.get("logging") or {}).get("destinations") or []):
-        path = f"machine.logging.destinations[{index}]"
+        path, target = f"machine.logging.destinations[{index}]", target or {}
         endpoint = target.get("endpoint")
         if endpoint is None:
             yield f"{path}.endpoint: empty logging endpoint"
         else:
-            parts = checks.url_parts(endpoint)
-            if not parts.netloc:
+            parts = checks.go_url(endpoint)
+            if not parts.host:
                 yield f"{path}.endpoint: empty logging endpoint's host"
             if parts.scheme not in ("tcp", "udp"):
-                yield f"{path}.endpoint: unexpected logging endpoint scheme {checks.quoted(parts.scheme)}; must be tcp or udp"
+                yield f"{path}.endpoint: unexpected logging endpoint scheme {quoted(parts.scheme)}; must be tcp or udp"
         if target.get("format") != "json_lines":
-            yield f"{path}.format: unknown logging format {checks.quoted(target.get('format', ''))}; must be json_lines"
+            yield f"{path}.format: unknown logging format {quoted(target.get('format', ''))}; must be json_lines"
 
 
 def _node_metadata(subject: Subject) -> t.Iterator[Message]:
     yield from checks.label_problems(subject.machine.get("nodeLabels") or {}, "machine.nodeLabels")
-    yield from checks.annotation_problems(subject.machine.get("nodeAnnotations") or {}, "machine.nodeAnnotations")
+    if subject.minor >= 8:
+        yield from checks.annotation_problems(subject.machine.get("nodeAnnotations") or {}, "machine.nodeAnnotations")
     yield from checks.taint_problems(subject.machine.get("nodeTaints") or {}, "machine.nodeTaints")
 
 
 SORT_ALGORITHMS = ("v1", "v2")
-TALOS_ROLES = frozenset(("os:admin", "os:operator", "os:reader", "os:etcd:backup", "os:image:verifier", "os:meta:writer", "os:impersonator"))
 
 
 def _features(subject: Subject) -> t.Iterator[Message]:
     features = subject.machine.get("features") or {}
-    access = features.get("kubernetesTalosAPIAccess") or {}
-    if access.get("enabled") and not subject.control_plane:
-        yield "machine.features.kubernetesTalosAPIAccess: feature Kubernetes Talos API Access can only be enabled on control plane machines"
-    if access.get("enabled"):
-        for role in access.get("allowedRoles") or []:
-            if role not in TALOS_ROLES:
-                yield f"machine.features.kubernetesTalosAPIAccess.allowedRoles: invalid role {checks.quoted(role)} in allowed roles"
+    yield from _api_access(subject, features)
     dns = features.get("hostDNS") or {}
-    if dns.get("forwardKubeDNSToHost") and not dns.get("enabled"):
-        yield "machine.features.hostDNS: feature hostDNS.forwardKubeDNSToHost requires hostDNS.enabled to be true"
+    if dns.get("forwardKubeDNSToHost") and not dns.get("enabled") and subject.minor >= 13:
+        yield "machine.features.hostDNS: feature hostDNS.forwardKubeDNSToHost requires hostDNS.enabled to be true (.machine.features.hostDNS)"
     algorithm = features.get("nodeAddressSortAlgorithm")
     if algorithm and algorithm.lower() not in SORT_ALGORITHMS:
-        yield f"machine.features.nodeAddressSortAlgorithm: invalid node address sort algorithm {checks.quoted(algorithm)}; must be v1 or v2"
+        yield (
+            f"machine.features.nodeAddressSortAlgorithm: invalid node address sort algorithm: {quoted(algorithm)[1:-1]} "
+            "does not belong to AddressSortAlgorithm values; must be v1 or v2"
+        )
+
+
+def _api_access(subject: Subject, features: dict[str, t.Any]) -> t.Iterator[Message]:
+    access, path = features.get("kubernetesTalosAPIAccess") or {}, "machine.features.kubernetesTalosAPIAccess"
+    if not access.get("enabled"):
+        return
+    if subject.minor <= 11 and not features.get("rbac"):
+        yield "machine.features.rbac: feature API RBAC should be enabled when Kubernetes Talos API Access feature is enabled"
+    if not subject.control_plane:
+        yield f"{path}: feature Kubernetes Talos API Access can only be enabled on control plane machines"
+    for role in access.get("allowedRoles") or []:
+        if role not in checks.roles(subject.minor):
+            yield f"{path}.allowedRoles: invalid role {quoted(role)} in allowed roles for Kubernetes Talos API Access"
 
 
 def _registries(subject: Subject) -> t.Iterator[Message]:
-    for section in ("config", "mirrors"):
+    for section in ("config", "mirrors") if subject.minor >= 9 else ():
         for name, value in ((subject.machine.get("registries") or {}).get(section) or {}).items():
             if value is None:
-                yield f"machine.registries.{section}[{name}]: registries.{section}[{checks.quoted(name)}] is null"
-
-
-# ---- interfaces -------------------------------------------------------------------------------------------------------------------------
+                yield f"machine.registries.{section}[{name}]: registries.{section}[{quoted(name)}] is null"
 
 
 def _interfaces(subject: Subject) -> t.Iterator[Message]:
-    devices = (subject.machine.get("network") or {}).get("interfaces") or []
-    members: dict[str, str] = {}
-    for index, device in enumerate(devices):
-        if device is not None:
-            yield from _members(device, f"machine.network.interfaces[{index}]", members)
-    for index, device in enumerate(devices):
-        path = f"machine.network.interfaces[{index}]"
-        if device is None:
-            yield f"{path}: empty device"
-        elif not device.get("ignore"):
-            yield from checks.device(device, path, members)
-        if device is not None and not subject.control_plane and _has_vip(device):
-            yield f"{path}: virtual (shared) IP is not allowed on non-controlplane nodes"
-
-
-def _members(device: dict[str, t.Any], path: str, members: dict[str, str]) -> t.Iterator[Message]:
-    """Remember which interfaces are part of a bond or bridge, and refuse those in two."""
-    name = device.get("interface", "")
-    bond, bridge = device.get("bond"), device.get("bridge")
-    if bond is not None and bridge is not None:
-        yield f"{path}: interface has both bridge and bond sections set {checks.quoted(name)}: config sections are mutually exclusive"
-    if bond is not None and bond.get("interfaces") and bond.get("deviceSelectors"):
-        yield f"{path}.bond: interface {checks.quoted(name)} has both interfaces and selectors set: config sections are mutually exclusive"
-    for member in (bridge if bridge is not None else bond or {}).get("interfaces") or []:
-        if members.setdefault(member, name) != name:
-            yield (
-                f"{path}: interface {checks.quoted(member)} is declared as part of two separate links: "
-                f"{checks.quoted(members[member])} and {checks.quoted(name)}"
-            )
-            members[member] = name
-
-
-def _has_vip(device: dict[str, t.Any]) -> bool:
-    return device.get("vip") is not None or any((vlan or {}).get("vip") is not None for vlan in device.get("vlans") or [])
+    found, path = (subject.machine.get("network") or {}).get("interfaces") or [], "machine.network.interfaces"
+    yield from devices.interfaces(found, path, subject.minor)
+    if subject.machine.get("type", "") in ("worker", "", "join"):
+        yield from devices.shared_addresses(found, path)
 
 
 def _kubespan(subject: Subject) -> t.Iterator[Message]:
     span = (subject.machine.get("network") or {}).get("kubespan") or {}
     if not span.get("enabled"):
         return
-    if span.get("mtu") is not None and span["mtu"] < checks.KUBESPAN_MTU:
+    if span.get("mtu") and span["mtu"] < checks.KUBESPAN_MTU:
         yield f"machine.network.kubespan.mtu: kubespan link MTU must be at least {checks.KUBESPAN_MTU}"
     if subject.minor <= 13 and not (subject.cluster.get("discovery") or {}).get("enabled"):
         yield "cluster.discovery: .cluster.discovery should be enabled when .machine.network.kubespan is enabled"
@@ -306,37 +297,71 @@ def _kubespan(subject: Subject) -> t.Iterator[Message]:
         if not subject.cluster.get(name):
             yield f"cluster.{name}: .cluster.{name} should be set when .machine.network.kubespan is enabled"
     filters = span.get("filters") or {}
-    yield from checks.subnets(filters.get("endpoints") or [], "machine.network.kubespan.filters.endpoints", "KubeSpan endpoint filter")
+    what = "KubeSpan endpoint filter" if subject.minor >= 12 else "KubeSpan endpoint filer"
+    yield from checks.subnets(filters.get("endpoints") or [], "machine.network.kubespan.filters.endpoints", what)
     for text in filters.get("excludeAdvertisedNetworks") or []:
-        if not checks.is_prefix(text):
-            yield (
-                f"machine.network.kubespan.filters.excludeAdvertisedNetworks: KubeSpan exclude advertised networks filter is not valid: {checks.quoted(text)}"
-            )
+        if not checks.is_go_prefix(text):
+            yield f"machine.network.kubespan.filters.excludeAdvertisedNetworks: KubeSpan exclude advertised networks filter is not valid: {quoted(text)}"
+
+
+def _cni(subject: Subject) -> t.Iterator[Message]:
+    """Checked on control planes only."""
+    found = (subject.cluster.get("network") or {}).get("cni")
+    if found is not None and subject.control_plane:
+        yield from checks.cni(found, "cluster.network.cni", subject.minor)
+
+
+MACHINE_CHECKS: tuple[Check, ...] = (
+    _machine_type,
+    _authorities,
+    _install,
+    _extensions,
+    _deprecated,
+    _kubelet,
+    _disks,
+    _disk_encryption,
+    _logging,
+    _node_metadata,
+    _features,
+    _registries,
+    _interfaces,
+    _kubespan,
+    _cni,
+)
 
 
 # ---- the cluster ------------------------------------------------------------------------------------------------------------------------
 
 
 def _endpoint(subject: Subject) -> t.Iterator[Message]:
-    control_plane = subject.cluster.get("controlPlane")
+    path, control_plane = "cluster.controlPlane.endpoint", subject.cluster.get("controlPlane")
     endpoint = (control_plane or {}).get("endpoint")
-    if endpoint is None:
-        if subject.minor <= 13 or control_plane is not None:
-            yield "cluster.controlPlane.endpoint: cluster controlplane endpoint is required"
-        return
-    problem = checks.endpoint_problem(endpoint)
-    if problem:
-        yield f"cluster.controlPlane.endpoint: invalid controlplane endpoint: {problem}"
+    problem = "" if endpoint is None else checks.endpoint_problem(endpoint)
+    if control_plane is not None and endpoint is None:
+        yield (
+            f"{path}: cluster controlplane endpoint is required (.cluster.controlPlane.endpoint); when the endpoint is migrated to the KubeClusterConfig "
+            "document, the whole .cluster.controlPlane section should be removed (.cluster.controlPlane.localAPIServerPort is migrated to the "
+            "KubeAPIServerConfig document)"
+        )
+    elif problem:
+        yield f"{path}: invalid controlplane endpoint: {problem}"
+    if subject.minor >= 14 and subject.cluster.get("serviceAccount") is not None and control_plane is None:
+        yield (
+            "cluster.serviceAccount: .cluster.serviceAccount requires the cluster endpoint to be set in the same document "
+            "(.cluster.controlPlane.endpoint); when the cluster endpoint is migrated to the KubeClusterConfig document, .cluster.serviceAccount should "
+            "be migrated to the KubeServiceAccountConfig document as well"
+        )
 
 
 def _cluster_network(subject: Subject) -> t.Iterator[Message]:
-    network = subject.cluster.get("network") or {}
-    domain = network.get("dnsDomain")
+    domain = (subject.cluster.get("network") or {}).get("dnsDomain")
     if domain and not checks.is_dns_name(domain):
-        yield f"cluster.network.dnsDomain: {checks.quoted(domain)} is not a valid DNS name"
-    cni = network.get("cni")
-    if cni is not None and subject.control_plane:
-        yield from checks.cni(cni, "cluster.network.cni")
+        yield f"cluster.network.dnsDomain: {quoted(domain)} is not a valid DNS name"
+
+
+def _cluster_key(subject: Subject) -> t.Iterator[Message]:
+    if subject.minor >= 7 and not subject.control_plane and (subject.cluster.get("ca") or {}).get("key"):
+        yield "cluster.ca.key: cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)"
 
 
 def _etcd(subject: Subject) -> t.Iterator[Message]:
@@ -358,20 +383,20 @@ def _etcd(subject: Subject) -> t.Iterator[Message]:
 def _manifests(subject: Subject) -> t.Iterator[Message]:
     names: set[str] = set()
     for index, manifest in enumerate(subject.cluster.get("inlineManifests") or []):
-        name = manifest.get("name", "")
+        path, name = f"cluster.inlineManifests[{index}].name", (manifest or {}).get("name", "")
         if not name.strip():
-            yield f"cluster.inlineManifests[{index}].name: inline manifest name can't be empty"
+            yield f"{path}: inline manifest name can't be empty"
         if name in names:
-            yield f"cluster.inlineManifests[{index}].name: inline manifest name {checks.quoted(name)} is duplicate"
+            yield f"{path}: inline manifest name {quoted(name)} is duplicate"
         names.add(name)
-    provider = subject.cluster.get("externalCloudProvider") or {}
+    provider, path = subject.cluster.get("externalCloudProvider") or {}, "cluster.externalCloudProvider"
     if provider.get("manifests") and not provider.get("enabled"):
-        yield "cluster.externalCloudProvider: external cloud provider is disabled, but manifests are provided"
+        yield f"{path}.manifests: external cloud provider is disabled, but manifests are provided"
     elif provider.get("enabled"):
-        for url in provider.get("manifests") or []:
+        for index, url in enumerate(provider.get("manifests") or []):
             problem = checks.endpoint_problem(url)
             if problem:
-                yield f"cluster.externalCloudProvider.manifests: invalid external cloud provider manifest url: {problem}"
+                yield f"{path}.manifests[{index}]: invalid external cloud provider manifest url {quoted(url)}: {problem}"
 
 
 def _discovery(subject: Subject) -> t.Iterator[Message]:
@@ -379,62 +404,62 @@ def _discovery(subject: Subject) -> t.Iterator[Message]:
     service = (discovery.get("registries") or {}).get("service") or {}
     if not discovery.get("enabled") or service.get("disabled"):
         return
-    endpoint = service.get("endpoint") or "https://discovery.talos.dev/"
-    parts = checks.url_parts(endpoint)
-    if not parts.scheme and not endpoint.startswith("/"):
-        yield "cluster.discovery.registries.service.endpoint: cluster discovery service registry endpoint is invalid"
-    elif parts.path not in ("", "/"):
-        yield "cluster.discovery.registries.service.endpoint: cluster discovery service path should be empty"
+    path = "cluster.discovery.registries.service.endpoint"
+    problem = _discovery_problem(service.get("endpoint") or "https://discovery.talos.dev/")
+    if problem:
+        yield f"{path}: {problem}"
     for name in ("id", "secret"):
         if not subject.cluster.get(name):
             yield f"cluster.{name}: cluster discovery service requires .cluster.{name}"
 
 
-AUTHORIZERS = ("Node", "RBAC", "Webhook")
+def _discovery_problem(endpoint: str) -> str:
+    try:
+        url = urls.parse(endpoint.partition("#")[0] or endpoint)
+    except ConfigError as error:
+        return f"cluster discovery service registry endpoint is invalid: {error}"
+    if (not url.scheme and not endpoint.startswith("/")) or (url.opaque and not url.scheme):
+        return "cluster discovery service registry endpoint is invalid: invalid URI for request"
+    return "" if url.path in ("", "/") and not (endpoint.startswith("/") and url.host) else "cluster discovery service path should be empty"
 
 
 def _api_server(subject: Subject) -> t.Iterator[Message]:
-    server = subject.cluster.get("apiServer") or {}
-    authorizers = server.get("authorizationConfig")
-    for name in server.get("extraArgs") or {} if authorizers is not None else ():
-        if name == "authorization-mode" or name.startswith("authorization-webhook-"):
-            yield f"cluster.apiServer.extraArgs: {name} cannot be used in conjunction with authorizationConfig"
+    """Talos names the first problem of each component only."""
+    problems = [*_authorizers(subject.cluster.get("apiServer") or {}), *_resources(subject, "apiServer", "apiserver")]
+    yield from problems[:1]
+    yield from _resources(subject, "controllerManager", "controller-manager")
+    yield from _resources(subject, "scheduler", "scheduler")
+
+
+def _resources(subject: Subject, part: str, what: str) -> t.Iterator[Message]:
+    for message in resources(subject.cluster.get(part) or {}, f"cluster.{part}.resources"):
+        path, _colon, words = message.partition(": ")
+        yield f"{path}: {what} resource validation failed: {words}"
+
+
+def _authorizers(server: dict[str, t.Any]) -> t.Iterator[Message]:
+    authorizers, path = server.get("authorizationConfig"), "cluster.apiServer.authorizationConfig"
+    for name in sorted(server.get("extraArgs") or {}) if authorizers else ():
+        if name == "authorization-mode":
+            yield (
+                f"cluster.apiServer.extraArgs.{name}: authorization-mode cannot be used in conjunction with AuthorizationConfig, "
+                "use eitherr AuthorizationConfig or authorization-mode"
+            )
+        elif name.startswith("authorization-webhook-"):
+            yield (
+                f"cluster.apiServer.extraArgs.{name}: authorization-webhook-* flags cannot be used in conjunction with AuthorizationConfig, "
+                "use either AuthorizationConfig or authorization-webhook-* flags"
+            )
+    failed = "apiserver authorization config validation failed"
     for index, item in enumerate(authorizers or []):
-        path = f"cluster.apiServer.authorizationConfig[{index}]"
-        for name in ("type", "name"):
-            if not (item or {}).get(name):
-                yield f"{path}.{name}: authorizer {name} must be set"
-        if (item or {}).get("type") and item["type"] not in AUTHORIZERS:
-            yield f"{path}.type: authorizer type {checks.quoted(item['type'])} is not allowed, allowed types are {', '.join(AUTHORIZERS)}"
-    for part in ("apiServer", "controllerManager", "scheduler"):
-        resources = (subject.cluster.get(part) or {}).get("resources") or {}
-        for kind in ("requests", "limits"):
-            for name in resources.get(kind) or {}:
-                if name not in ("cpu", "memory"):
-                    yield f"cluster.{part}.resources.{kind}: unsupported pod resource {checks.quoted(name)}; must be cpu or memory"
+        missing = next((name for name in ("type", "name") if not (item or {}).get(name)), "")
+        if missing:
+            yield f"{path}[{index}].{missing}: {failed}: authorizer {missing} must be set"
+        elif item["type"] not in AUTHORIZERS:
+            yield f"{path}[{index}].type: {failed}: authorizer type {item['type'][:80]} is not allowed, allowed types are [{' '.join(AUTHORIZERS)}]"
 
 
-CHECKS: tuple[Check, ...] = (
-    _machine_type,
-    _authorities,
-    _install,
-    _deprecated,
-    _kubelet,
-    _disks,
-    _disk_encryption,
-    _logging,
-    _node_metadata,
-    _features,
-    _registries,
-    _interfaces,
-    _kubespan,
-    _endpoint,
-    _cluster_network,
-    _etcd,
-    _manifests,
-    _discovery,
-    _api_server,
-)
+CLUSTER_CHECKS: tuple[Check, ...] = (_endpoint, _cluster_network, _cluster_key, _etcd, _manifests, _discovery, _api_server)
 
 
 # ---- Kubernetes' version ----------------------------------------------------------------------------------------------------------------

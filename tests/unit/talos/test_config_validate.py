@@ -38,13 +38,22 @@ WORKER = [
     ("cluster: {controlPlane: {endpoint: {$patch: delete}}}", "cluster.controlPlane.endpoint: cluster controlplane endpoint is required"),
     ("cluster: {controlPlane: {endpoint: 'https://a:70000'}}", "cluster.controlPlane.endpoint: invalid controlplane endpoint"),
     ("cluster: {network: {dnsDomain: a..b}}", "cluster.network.dnsDomain"),
-    ("machine: {network: {interfaces: [{}]}}", "machine.network.interfaces[0]: [interface], [deviceSelector]: required"),
+    (
+        "machine: {network: {interfaces: [{}]}}",
+        "machine.network.interfaces[0].interface: [networking.os.device.interface], [networking.os.device.deviceSelector]: required",
+    ),
     ("machine: {network: {interfaces: [{interface: a, vip: {ip: 1.2.3.4}}]}}", "virtual (shared) IP is not allowed"),
-    ("machine: {network: {interfaces: [{interface: a, addresses: [1.2.3.4/99]}]}}", 'machine.network.interfaces[0].addresses: "1.2.3.4/99"'),
+    (
+        "machine: {network: {interfaces: [{interface: a, addresses: [1.2.3.4/99]}]}}",
+        'machine.network.interfaces[0].addresses: [networking.os.device.addresses] "a": invalid CIDR address: 1.2.3.4/99',
+    ),
     ("machine: {network: {interfaces: [{interface: a, routes: [{}]}]}}", "either network or gateway should be set"),
-    ("machine: {network: {interfaces: [{interface: b, bond: {mode: best}}]}}", 'bond.mode: invalid value "best"'),
-    ("machine: {network: {interfaces: [{interface: b, bond: {mode: balance-rr, lacpRate: fast}}]}}", "bond.lacpRate: is not available in balance-rr mode"),
-    ("machine: {network: {interfaces: [{interface: b, bond: {updelay: 3}}]}}", "bond.updelay: can't be set if miimon is zero"),
+    ("machine: {network: {interfaces: [{interface: b, bond: {mode: best}}]}}", "bond.mode: invalid bond type best"),
+    (
+        "machine: {network: {interfaces: [{interface: b, bond: {mode: balance-rr, lacpRate: fast}}]}}",
+        "bond.lacpRate: bond.lacpRate is only available in 802.3ad mode",
+    ),
+    ("machine: {network: {interfaces: [{interface: b, bond: {updelay: 3}}]}}", "bond.updelay: bond.upDelay can't be set if miiMon is zero"),
     ("machine: {kubelet: {extraConfig: {port: 1}}}", 'kubelet configuration field "port" can\'t be overridden'),
     ("machine: {kubelet: {nodeIP: {validSubnets: [x]}}}", "machine.kubelet.nodeIP.validSubnets"),
     ("machine: {disks: [{device: a, partitions: [{mountpoint: /a}, {size: 1GB}]}]}", "is set to occupy full disk"),
@@ -65,7 +74,7 @@ WORKER = [
     ("machine: {network: {nameservers: [1.1.1.1]}}\n---\n{apiVersion: v1alpha1, kind: ResolverConfig}", ".machine.network.nameservers is already set"),
     ("{apiVersion: v1alpha1, kind: VLANConfig, name: v}", "vlanID must be specified"),
     ("{apiVersion: v1alpha1, kind: VolumeConfig, name: STATE, provisioning: {grow: true}}", "provisioning config is not allowed"),
-    ("{apiVersion: v1alpha1, kind: NetworkRuleConfig, name: a}", "portSelector.ports is required"),
+    ("{apiVersion: v1alpha1, kind: NetworkRuleConfig, name: a, portSelector: {protocol: tcp}}", "portSelector.ports is required"),
     ("{apiVersion: v1alpha1, kind: KmsgLogConfig, name: a, url: 'http://x'}", "url scheme must be tcp:// or udp://"),
 ]
 
@@ -82,7 +91,10 @@ CONTROL_PLANE = [
     ("cluster: {network: {cni: {name: none, urls: [a]}}}", '"urls" field should be empty'),
     ("cluster: {etcd: {}}", "cluster.etcd.ca: key/cert combination should not be empty"),
     ("cluster: {etcd: {ca: {crt: YQ==, key: YQ==}, subnet: 1.1.1.0/24, advertisedSubnets: [1.1.1.0/24]}}", "etcd subnet can't be set"),
-    ("cluster: {apiServer: {authorizationConfig: [{type: Magic, name: a}]}}", 'authorizer type "Magic" is not allowed'),
+    (
+        "cluster: {apiServer: {authorizationConfig: [{type: Magic, name: a}]}}",
+        "cluster.apiServer.authorizationConfig[0].type: apiserver authorization config validation failed: authorizer type Magic is not allowed",
+    ),
 ]
 
 
@@ -104,11 +116,13 @@ def test_metal_needs_a_disk() -> None:
 
 def test_control_plane_kinds_on_a_worker() -> None:
     patch = "{apiVersion: v1alpha1, kind: KubeAuditPolicyConfig, configuration: {a: 1}}"
-    assert checked("worker", patch, minor=14)[0] == ["the following document kinds are only allowed on control plane machines: [KubeAuditPolicyConfig]"]
+    assert checked("worker", patch, minor=14)[0] == [
+        "machine.type: the following document kinds are only allowed on control plane machines: [KubeAuditPolicyConfig]"
+    ]
 
 
 def test_from_1_14_a_control_plane_encrypts_etcd() -> None:
-    patch = "cluster: {secretboxEncryptionSecret: {$patch: delete}}"
+    patch = "cluster: {secretboxEncryptionSecret: {$patch: delete}, ca: {crt: YQ==, key: YQ==}}"
     assert checked("controlplane", patch, minor=13)[0] == []
     assert "etcd encryption config is required" in checked("controlplane", patch, minor=14)[0][0]
 
