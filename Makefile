@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ conformance: setup ## Talos' own Go libraries against machine configs, the simul
 
 mutants: setup ## disable each rule of the machine config engine in turn: the unit tests must notice
 	$(BIN)/python -m tests.mutants
+
+fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes it, takes long or shows a secret
+	$(BIN)/python -m tests.fuzz
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache
