@@ -22,13 +22,12 @@ PREFIXES = {"ec2": "ec2", "elbv2": "elasticloadbalancing", "tagging": "tag", "pr
 KINDS = {"i": "instance", "vol": "volume", "eni": "network-interface", "sg": "security-group", "subnet": "subnet", "ami": "image", "vpc": "vpc"}
 # Parameters that name the resources an operation is allowed or denied for.
 RESOURCES = ("InstanceIds", "InstanceId", "Resources", "GroupId", "TargetGroupArn", "LoadBalancerArn", "ListenerArn", "ResourceArns")
-# What RunInstances makes, and what an operation that creates things makes (operation -> ARN).
+# What RunInstances makes, and what other operations make that take tags (a listener is a part of its load balancer, and gets none here).
 LAUNCHED = ("instance", "volume", "network-interface")
 CREATED = {
     "CreateSecurityGroup": "arn:aws:ec2:eu-central-1:123456789012:security-group/*",
     "CreateLoadBalancer": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/net/new/1",
     "CreateTargetGroup": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/new/1",
-    "CreateListener": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/net/new/1/1",
 }
 # Operations whose resources have no ARN in IAM: these are allowed for "*" only.
 UNBOUND = ("Describe", "Get", "List")
@@ -59,11 +58,10 @@ def requests(call: Call, tags: Tags) -> list[Request]:
     given = _given_tags(detail)
     if operation in CREATED:
         asked = [Request(action, CREATED[operation], _context("RequestTag", given))]
-        # A listener is also asked for as a part of its load balancer.
-        asked += [Request(action, name, _context("ResourceTag", tags.get(name, {}))) for name in _named(operation, detail) if operation == "CreateListener"]
+        asked += [Request(action, _arn(detail["VpcId"]))] if operation == "CreateSecurityGroup" else []
     elif operation in ("CreateTags", "AddTags"):
         asked = [dataclasses.replace(one, context=one.context + _context("RequestTag", given)) for one in asked]
-    return asked + _tagging_at_birth(call["service"], operation, given, CREATED.get(operation, "arn:aws:ec2:eu-central-1:123456789012:security-group-rule/*"))
+    return asked + (_tagging_at_birth(call["service"], operation, given, CREATED[operation]) if operation in CREATED else [])
 
 
 def _launch(detail: Call) -> list[Request]:
@@ -82,7 +80,7 @@ def _launch(detail: Call) -> list[Request]:
 
 def _tagging_at_birth(service: str, operation: str, given: t.Mapping[str, str], arn: str) -> list[Request]:
     """Tags given to what is being created need the tagging action, too."""
-    if not given or operation in ("CreateTags", "AddTags", "DeleteTags", "RemoveTags"):
+    if not given:
         return []
     action = "ec2:CreateTags" if service == "ec2" else "elasticloadbalancing:AddTags"
     context = _context("RequestTag", given) + ((f"{action.partition(':')[0]}:CreateAction", operation),)
