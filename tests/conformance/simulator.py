@@ -91,16 +91,25 @@ def strangers(drive: Drive, secrets: ClusterSecrets, address: str) -> None:
     reader = role(secrets, "os:reader")
     drive.code("OK", "version", address, reader)
     drive.code("PermissionDenied", "config", address, reader, id="v1alpha1", words="not authorized")
-    for op in ("remove", "leave", "forfeit", "bootstrap", "apply"):
+    for op in ("remove", "leave", "forfeit", "bootstrap", "kubeconfig", "apply"):
         drive.code("PermissionDenied", op, address, reader, words="not authorized", member=1)
 
 
 def first_control_plane(drive: Drive, admin: str, address: str, config: str) -> None:
     """Before and after bootstrap."""
+    kit = drive.kit
     drive.value({"stage": "booting", "ready": False}, "stage", address, admin)
     drive.code("Unknown", "members", address, admin, words="no controlplane endpoints discovered yet")
-    drive.code("OK", "bootstrap", address, admin)
-    drive.kit.wait(lambda: drive.kit.state(address).ready)
+    kit.wait(lambda: kit.state(address).cri)
+    drive.value(["."], "files", address, admin, id="/var/lib/etcd")
+    kubeconfig(drive, admin, address, config)
+    kit.ledger.delays["talos.etcd"] = 0.5
+    for _again in range(2):
+        drive.code("OK", "bootstrap", address, admin)
+    drive.code("Unknown", "members", address, admin, words="no controlplane endpoints discovered yet")
+    kit.wait(lambda: kit.state(address).ready)
+    drive.value(1, "members", address, admin, lambda r: len(members(r)))
+    drive.value([".", "member"], "files", address, admin, id="/var/lib/etcd")
     drive.value({"stage": "running", "ready": True}, "stage", address, admin)
     drive.code("AlreadyExists", "bootstrap", address, admin, words="etcd data directory is not empty")
     for name in ("v1alpha1", "persistent"):
@@ -111,6 +120,36 @@ def first_control_plane(drive: Drive, admin: str, address: str, config: str) -> 
     drive.code("Unknown", "leave", address, admin, words="not enough started members")
     drive.code("Unimplemented", "reset", address, admin)
     drive.code("Unimplemented", "disks", address, admin)
+
+
+def kubeconfig(drive: Drive, admin: str, address: str, config: str) -> None:
+    """Talos' client takes the archive apart; what is in it leads to the endpoint, as the administrator."""
+    endpoint = yaml.safe_load(config)["cluster"]["controlPlane"]["endpoint"]
+
+    def read(text: str) -> tuple[str, str]:
+        found = yaml.safe_load(text)
+        return found["clusters"][0]["cluster"]["server"], found["current-context"]
+
+    drive.value((endpoint, "admin@fargle"), "kubeconfig", address, admin, read)
+
+
+def not_bootstrapped(drive: Drive, secrets: ClusterSecrets, admin: str) -> None:
+    """Who is not to be bootstrapped: a machine that still starts, a worker; and what comes of doing it twice."""
+    kit = drive.kit
+    kit.ledger.delays.update({"talos.cri": 1.0, "talos.etcd": 0.0})
+    other = kit.boot(4)
+    drive.code("OK", "apply", other, data=edit(machine_config(secrets, "controlplane"), "cp-4"), mode=AUTO)
+    kit.reach(other, "starting")
+    drive.code("FailedPrecondition", "bootstrap", other, admin, words="bootstrap is not available yet")
+    drive.code("Unknown", "files", other, admin, words="lstat /var/lib/etcd: no such file or directory", id="/var/lib/etcd")
+    # All others are cut off, so that it cannot join them.
+    for number in (1, 2):
+        kit.machines.power_off(kit.vm(number).instance_id)
+    kit.wait(lambda: kit.state(other).cri)
+    drive.code("OK", "bootstrap", other, admin)
+    kit.reach(other, "running")
+    drive.value([("cp-4", False)], "members", other, admin, members)
+    drive.score.compare("a second cluster", len(kit.machines.dump()["etcd"]), 2)
 
 
 def ready(kit: Kit, address: str) -> bool:
@@ -166,6 +205,8 @@ def proxying(drive: Drive, secrets: ClusterSecrets, admin: str, first: str) -> N
     drive.code("PermissionDenied", "hostname", worker, admin, node=first, words="no request forwarding")
     drive.code("Unimplemented", "members", first, admin, node=worker, words="only available on control plane nodes")
     drive.code("Unavailable", "hostname", first, admin, node=f"{worker}9")
+    drive.code("FailedPrecondition", "bootstrap", first, admin, node=worker, words="bootstrap can only be performed on a control plane node")
+    drive.code("Unimplemented", "kubeconfig", worker, admin, words="kubeconfig is only available on control plane nodes")
     drive.value("worker", "type", worker, admin)
     drive.value(True, "services", first, admin, lambda r: {one["id"]: one["state"] for one in r["messages"][0]["services"]}["etcd"] == "Running")
 
@@ -206,6 +247,7 @@ def drive(go: Program, score: Score) -> None:
         first_control_plane(run, admin, address, config)
         etcd(run, secrets, admin, address)
         proxying(run, secrets, admin, address)
+        not_bootstrapped(run, secrets, admin)
     finally:
         kit.close()
     kit = Kit("v1.11.6")

@@ -11,7 +11,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -88,6 +90,35 @@ func options(req request) ([]client.OptionFunc, error) {
 	return []client.OptionFunc{client.WithConfig(config), client.WithEndpoints(req.Endpoint)}, nil
 }
 
+// files lists a directory: the names, and the error of an entry that has one.
+func files(ctx context.Context, c *client.Client, root string) (any, error) {
+	stream, err := c.LS(ctx, &machine.ListRequest{Root: root})
+	if err != nil {
+		return nil, err
+	}
+
+	var found []string
+
+	for {
+		info, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+
+		if err != nil {
+			return nil, err
+		}
+
+		found = append(found, info.RelativeName+info.Error)
+	}
+}
+
+func kubernetes(ctx context.Context, c *client.Client) (any, error) {
+	data, err := c.Kubeconfig(ctx)
+
+	return string(data), err
+}
+
 func etcd(ctx context.Context, c *client.Client, req request) (any, error) {
 	switch req.Op {
 	case "members":
@@ -153,6 +184,10 @@ func call(ctx context.Context, c *client.Client, req request) (any, error) {
 		return c.ApplyConfiguration(ctx, &machine.ApplyConfigurationRequest{
 			Data: []byte(req.Data), Mode: machine.ApplyConfigurationRequest_Mode(req.Mode), DryRun: req.DryRun,
 		})
+	case "kubeconfig":
+		return kubernetes(ctx, c)
+	case "files":
+		return files(ctx, c, req.ID)
 	case "config", "stage", "type":
 		return resource(ctx, c, req)
 	default:

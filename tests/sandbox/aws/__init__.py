@@ -14,6 +14,7 @@ ec2.visible      0.1   a launched instance until describes show it
 ec2.terminating  0.5   an instance until it is terminated or stopped (its machine goes down at once)
 ec2.console      1.5   between two posts of the buffered console output
 elb.provision    0.2   a load balancer until it is active
+elb.tagged       0.1   a new load balancer or target group until GetResources shows it
 elb.initial      0.5   a target until its first health counts
 elb.interval     0.25  between two health checks; a target group's thresholds count them
 elb.drain        0.5   a deregistered target until it is no longer draining; 0 where the group's deregistration delay is 0

@@ -80,8 +80,17 @@ class BalancerStore(ELBv2Backend):
         self._check_room(wanted, fixed, kwargs["scheme"])
         made = super().create_load_balancer(name, security_groups, subnet_ids, *args, **kwargs)
         self._furnish(made, fixed)
-        self.tagging_service.tag_resource(made.arn, tags)
+        self.tag_new(made, tags)
         return made
+
+    def tag_new(self, made: t.Any, tags: list[dict[str, str]]) -> None:
+        """Tags of what was just made: the tagging service hears of them a while later."""
+        made.tagged_at = self.part.clock.now() + self.part.ledger.delay("elb.tagged", 0.1)
+        self.tagging_service.tag_resource(made.arn, tags)
+
+    def untold(self, now: float) -> set[str]:
+        """ARNs that the tagging service does not know yet."""
+        return {one.arn for things in (self.load_balancers, self.target_groups) for one in things.values() if one.tagged_at > now}
 
     def _known(self, name: str, settings: tuple[t.Any, ...]) -> t.Any:
         """The load balancer of this name, if it is as asked for; its tags do not count and stay what they are."""

@@ -57,7 +57,7 @@ class StrictELBv2Backend(BalancerStore):
             if known.name == name:
                 return self._same(known, kwargs)
         made: t.Any = super().create_target_group(name, **kwargs)
-        self.tagging_service.tag_resource(made.arn, tags)
+        self.tag_new(made, tags)
         made.members = {}
         if made.protocol in FORWARDS:
             made.attributes = attributes.group_defaults(made.protocol, made.target_type)

@@ -16,6 +16,9 @@ from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResp
 
 from .world import part_of
 
+if t.TYPE_CHECKING:
+    from .elbv2 import StrictELBv2Backend
+
 Found = tuple[str, dict[str, str]]
 
 
@@ -46,9 +49,11 @@ class StrictTaggingResponse(ResourceGroupsTaggingAPIResponse):
         """Everything that has tags, in the order of its ARNs."""
         account = self.current_account
         now = part_of(account).clock.now()
-        stores = (ec2_backends[account][self.region], elbv2_backends[account][self.region])
+        balancers = t.cast("StrictELBv2Backend", elbv2_backends[account][self.region])
+        stores = (ec2_backends[account][self.region], balancers)
         hidden = {f"instance/{one.id}" for one in part_of(account).lifecycle.instances() if one.life.visible_at > now}
-        every = [(one.arn, dict(one.tags)) for store in stores for one in store.iter_tagged_resources() if one.tags]
+        untold = balancers.untold(now)
+        every = [(one.arn, dict(one.tags)) for store in stores for one in store.iter_tagged_resources() if one.tags and one.arn not in untold]
         return sorted(one for one in every if one[0].rpartition(":")[2] not in hidden)
 
 

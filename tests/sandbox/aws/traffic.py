@@ -36,7 +36,10 @@ class Traffic:
                 self._advance_group(store, group, instances, now)
 
     def _advance_group(self, store: StrictELBv2Backend, group: t.Any, instances: dict[str, StrictInstance], now: float) -> None:
-        zones = self._zones(store, group)
+        balancers = [store.load_balancers[arn] for arn in group.load_balancer_arns if arn in store.load_balancers]
+        zones = {subnet.availability_zone for balancer in balancers for subnet in balancer.subnets}
+        # Targets are not checked before their load balancer is up.
+        active = any(balancer.state == "active" for balancer in balancers)
         for target in list(group.members.values()):
             if target.over(now):
                 del group.members[target.key]
@@ -47,16 +50,11 @@ class Traffic:
                 store.drain(group, target)
             self._set_idle(target, instance, zones)
             checked = target.idle is None and target.registered()
-            if checked and not target.checked:
+            if checked and (not target.checked or not active):
                 target.begin(now, self.part.ledger)
             target.checked = checked
             if checked:
                 target.settle(now)
-
-    def _zones(self, store: StrictELBv2Backend, group: t.Any) -> set[str]:
-        """The zones in which load balancers use this target group; empty if none does."""
-        balancers = [store.load_balancers[arn] for arn in group.load_balancer_arns if arn in store.load_balancers]
-        return {subnet.availability_zone for balancer in balancers for subnet in balancer.subnets}
 
     def _set_idle(self, target: Target, instance: StrictInstance | None, zones: set[str]) -> None:
         """Say why a target is not checked, if it is not."""

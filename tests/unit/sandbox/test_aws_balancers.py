@@ -15,7 +15,7 @@ import typing as t
 import pytest
 
 from .aws_lab import Answering, Lab, expect_refused, greeting, until
-from .test_aws_elb import balancer, becomes, deregister, group, listen, register
+from .test_aws_elb import balancer, becomes, deregister, group, health, listen, register, resources
 
 
 def described(lab: Lab, arn: str) -> dict[str, t.Any]:
@@ -71,6 +71,30 @@ def test_a_load_balancer_comes_up_after_a_while(lab: Lab) -> None:
     arn = balancer(lab)
     assert described(lab, arn)["State"]["Code"] == "provisioning"
     until(lambda: described(lab, arn)["State"]["Code"] == "active")
+
+
+def test_targets_wait_for_their_load_balancer(lab: Lab) -> None:
+    """API_TargetHealth Elb.RegistrationInProgress: the target is in the process of being registered with the load balancer."""
+    lab.ledger.delays["elb.provision"] = 2.0
+    tg, instance = group(lab), lab.running()
+    lb = balancer(lab)
+    listen(lab, lb, tg)
+    register(lab, tg, instance)
+    with Answering(lab, lab.instance(instance)["PrivateIpAddress"], 6443, "one"):
+        until(lambda: described(lab, lb)["State"]["Code"] == "active" or set(health(lab, tg).values()) == {"initial Elb.RegistrationInProgress"})
+        assert described(lab, lb)["State"]["Code"] == "provisioning"
+        becomes(lab, tg, "healthy")
+        assert described(lab, lb)["State"]["Code"] == "active"
+
+
+def test_the_tagging_service_hears_of_it_later(lab: Lab) -> None:
+    """resourcegroupstagging API_GetResources is eventually consistent; the service that owns a resource knows it at once."""
+    lab.ledger.delays["elb.tagged"] = 1.5
+    tags = [{"Key": "Cluster", "Value": "fargle"}]
+    arns = {balancer(lab, Tags=tags), group(lab, Tags=tags)}
+    assert resources(lab, TagFilters=[{"Key": "Cluster"}]) == set()
+    assert len(lab.elb.describe_tags(ResourceArns=sorted(arns))["TagDescriptions"][0]["Tags"]) == 1
+    until(lambda: resources(lab, TagFilters=[{"Key": "Cluster"}]) == arns)
 
 
 def test_subnets_or_mappings(lab: Lab) -> None:
