@@ -186,9 +186,16 @@ def untyped(node: Node) -> t.Any:
     result: dict[str, t.Any] = {}
     for key, value in node.pairs:
         if key.text == "<<" and key.plain:
-            merged = untyped(value)
-            for source in merged if isinstance(merged, list) else [merged]:
-                result = {**source, **result} if isinstance(source, dict) else result
+            result = merge_keys(untyped(value), result, key)
         else:
             result[key.text] = untyped(value)
+    return result
+
+
+def merge_keys(sources: t.Any, result: dict[str, t.Any], key: Scalar) -> dict[str, t.Any]:
+    """What a merge key (<<) brings: a mapping or a list of mappings; what is there already stays. Raises ConfigError for anything else."""
+    for source in sources if isinstance(sources, list) else [sources]:
+        if not isinstance(source, dict):
+            raise ConfigError(f"line {key.line}: map merge (<<) requires a mapping or a list of mappings as the value")
+        result = {**source, **result}
     return result

@@ -104,12 +104,12 @@ def _delete(root: Mapping, path: tuple[str, ...], item: Mapping | None) -> Delet
         raise ConfigError(f"line {root.line}: kind and apiVersion must be both set for path '{shown_path(path)}'")
     if not path and not kind:
         raise ConfigError(f"line {root.line}: missing kind in document for which $patch: delete is used")
-    known = table.kind(kind)
-    if known is None or (version and version != "v1alpha1"):
-        raise ConfigError(f'line {root.line}: "{shown_key(kind)}" "{shown_key(version)}": not registered')
-    name = head(root, "name") if known.named else ""
+    if table.kind(kind) is None or version not in ("", "v1alpha1"):
+        if path:
+            raise ConfigError(f'line {root.line}: "{shown_key(kind)}" "{shown_key(version)}": not registered')
+        kind = f"{shown_key(version)} {shown_key(kind)}"  # a document that no config has
     key, value = _selector(item, path) if item is not None else ("", "")
-    return Delete(kind, name, path, key, value)
+    return Delete(kind, head(root, "name"), path, key, value)
 
 
 def _selector(item: Mapping, path: tuple[str, ...]) -> tuple[str, str]:
@@ -194,7 +194,7 @@ def _without_item(value: list[t.Any], item: Field, first: str, rest: tuple[str, 
 
 
 # What Go prints of an unset address or duration.
-INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invalid AddrPort", "hwaddr": "", "duration": "0s"}
+INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invalid AddrPort", "hwaddr": "", "duration": "0s", "filemode": "0o0"}
 
 
 def _reads(value: t.Any, field: Field, minor: int) -> str | None:

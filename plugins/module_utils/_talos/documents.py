@@ -85,7 +85,7 @@ def identify(node: Mapping, minor: int) -> table.Kind:
     if not name and version != "v1alpha1":
         raise ConfigError(f"line {node.line}: missing kind")
     if not version:
-        raise ConfigError(f"line {node.line}: missing apiVersion")
+        raise ConfigError(f"line {node.line}: {shown_key(name)}: missing apiVersion")
     kind = table.kind(name) if version == "v1alpha1" else None
     if kind is None or kind.since > minor:
         hint = f" (the kind is first in Talos 1.{kind.since}, the target is 1.{minor})" if kind else ""
@@ -141,6 +141,8 @@ def from_nodes(nodes: t.Iterable[Node], minor: int) -> Config:
             continue
         if document is not None:
             found.append(document)
+        elif minor <= 11:
+            problems.append(f"line {node.line}: an empty document: expected a mapping")
     if problems:
         raise ConfigError("\n".join(problems))
     if not found:

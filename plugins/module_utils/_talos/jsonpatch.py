@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .decode import untyped
+from .decode import merge_keys, untyped
 from .scalars import OLD_BOOLS, Timestamp
 from .yamltext import MAX_DEPTH, MAX_NODES, ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
@@ -40,7 +40,16 @@ def _operation(item: Node) -> Operation:
         raise ConfigError(f"line {item.line}: a JSON patch must be a list of operations with op, path and value")
     words = {key.text: value.text for key, value in item.pairs if isinstance(value, Scalar)}
     value = item.get("value")
-    return Operation(words.get("op", ""), words.get("path", ""), words.get("from", ""), None if value is None else _plain(untyped(value)))
+    return Operation(words.get("op", "unknown"), words.get("path", ""), words.get("from", ""), None if value is None else _printed(untyped(value)))
+
+
+def _printed(value: t.Any) -> t.Any:
+    """Times become texts, in full: JSON has none."""
+    if isinstance(value, dict):
+        return {key: _printed(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_printed(item) for item in value]
+    return str(value) if isinstance(value, Timestamp) else value
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -64,8 +73,7 @@ def read(node: Node) -> t.Any:
     merged: dict[str, t.Any] = {}
     for key, value in node.pairs:
         if key.text == "<<" and key.plain:
-            source = read(value)
-            merged = {**source, **merged} if isinstance(source, dict) else merged
+            merged = merge_keys(read(value), merged, key)
         else:
             merged[_key(key)] = read(value)
     return merged
@@ -80,6 +88,8 @@ def _key(node: Scalar) -> str:
 
 def apply(data: t.Any, patch: t.Sequence[Operation]) -> t.Any:
     """The data after all operations; raises ConfigError at the first that does not apply, or when copying makes it too large or too deep."""
+    if not isinstance(data, (dict, list, type(None))):
+        raise ConfigError("a JSON patch changes a mapping or a list")
     result = _copied(data)
     size = 0
     for operation in patch:
@@ -133,7 +143,7 @@ def _shown(path: str) -> str:
 def _find(data: t.Any, path: str) -> tuple[t.Any, str]:
     """The collection that holds the last step of path, or MISSING, and that step."""
     parts = path.split("/")
-    if len(parts) < 2:
+    if len(parts) < 2 or not isinstance(data, (dict, list)):
         return MISSING, ""
     *way, last = (part.replace("~1", "/").replace("~0", "~") for part in parts[1:])
     for part in way:
@@ -229,6 +239,8 @@ def _test(data: t.Any, operation: Operation) -> t.Any:
     parent, last = ({"": data}, "") if operation.path == "" else _find(data, operation.path)
     if parent is MISSING:
         raise ConfigError(f"test operation does not apply: is missing path: {_shown(operation.path)}: missing value")
+    if isinstance(parent, list):
+        _index(last, len(parent), operation.path)
     found = _get(parent, last)
     if found is MISSING:
         found = None

@@ -161,6 +161,13 @@ def _same(key: str, default: t.Any) -> t.Callable[[dict[str, t.Any], dict[str, t
     return lambda left, right: left.get(key, default) == right.get(key, default)
 
 
+def _there(entry: dict[str, t.Any] | None, path: str) -> dict[str, t.Any]:
+    """An item to compare; Talos crashes on one that is null."""
+    if entry is None:
+        raise ConfigError(f"{path}: a list with a null item cannot be merged")
+    return entry
+
+
 def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool]) -> Rule:
     """A rule for lists whose items are merged when they match, else appended."""
 
@@ -168,11 +175,12 @@ def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool]) -> Rule:
         result = list(left or [])
         item = t.cast(Field, field.item)
         for entry in right:
-            index = next((i for i, known in enumerate(result) if known is not None and entry is not None and match(known, entry)), None)
+            new = _there(entry, path)
+            index = next((i for i, known in enumerate(result) if match(_there(known, path), new)), None)
             if index is None:
-                result.append(entry)
+                result.append(new)
             else:
-                result[index] = merger.struct(result[index], entry, item, f"{path}[{index}]")
+                result[index] = merger.struct(result[index], new, item, f"{path}[{index}]")
         return result
 
     return rule

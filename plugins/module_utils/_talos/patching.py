@@ -83,7 +83,7 @@ def from_nodes(nodes: t.Sequence[Node], minor: int) -> Patch:
     nodes = [node for node in nodes if not (isinstance(node, Scalar) and node.is_null)]
     if not nodes:
         return JsonPatch(())
-    if len(nodes) == 1 and isinstance(nodes[0], Sequence):
+    if isinstance(nodes[0], Sequence):  # Talos looks no further
         return JsonPatch(tuple(jsonpatch.operations(nodes[0])))
     return _strategic(nodes, minor)
 
@@ -182,6 +182,7 @@ def _apply_strategic(config: Config, patch: Strategic, minor: int) -> tuple[Conf
         if isinstance(step, Document):
             if index is None:
                 _refuse_times([step] if minor >= COPIES_ADDED_SINCE else [])
+                known[step.identity] = len(found)
                 found.append(step)
             else:
                 value = merger.struct(found[index].value, step.value, step.kind.root, "")

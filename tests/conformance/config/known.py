@@ -36,7 +36,14 @@ class Known:
         )
 
 
-KNOWN: dict[str, Known] = {}
+KNOWN: dict[str, Known] = {
+    "delete of a document that is not there": Known(
+        "only we refuse", r"(?m)^\{\}$", "the config has no such document", (8, 13), "Talos appends the delete itself, as an empty document, or crashes"
+    ),
+    "a scalar for the whole config": Known(
+        "only we refuse", "machine", "replace operation value must be object or array", (6, 9), "Talos ignores the operation, and later refuses it"
+    ),
+}
 
 
 class Counted(t.Protocol):

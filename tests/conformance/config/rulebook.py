@@ -166,7 +166,6 @@ MERGE: tuple[tuple[str, ...], ...] = (
             ("{a: '2024-01-01'}", "{b: '2024-01-01'}"),
             ("{<<: {a: 1}, b: 2}", "{b: 3}"),
             ("{<<: [{a: 1}, {a: 2, c: 3}], a: 4}", "{b: 3}"),
-            ("{'<<': {a: 1}}", "{b: 3}"),
             ("{<<: x}", "{b: 3}"),
         )
     ),
@@ -182,6 +181,17 @@ MERGE: tuple[tuple[str, ...], ...] = (
     (network("[{interface: a}, {}]"), network("[{mtu: 9}]"), network("[{interface: '', mtu: 8}]")),
     (network("[null, {interface: a}]"), network("[{interface: a, mtu: 9}]")),
     (network("[{interface: a}]"), network("[null, {interface: a, mtu: 9}]")),
+    (network("[{interface: a}, null]"), network("[{interface: a, mtu: 9}]")),
+    (network("[{interface: a}, null]"), network("[]")),
+    (network("[]"), network("[null]")),
+    (M, network("[null]")),
+    (machine("network: {hostname: h}"), network("[null]"), network("[{interface: a}]")),
+    (machine("network: {hostname: h}"), network("[{interface: a}, {interface: a, mtu: 9}]")),
+    (network("[{interface: a, vlans: [null, {vlanId: 1}]}]"), network("[{interface: a, vlans: [{vlanId: 1, mtu: 9}]}]")),
+    (network("[{interface: a, vlans: [{vlanId: 1}]}]"), network("[{interface: a, vlans: [null]}]")),
+    (network("[{interface: a, vlans: [{vlanId: 1}, null]}]"), network("[{interface: a, vlans: [{vlanId: 1, mtu: 9}]}]")),
+    (cluster("apiServer: {admissionControl: [null, {name: a}]}"), cluster("apiServer: {admissionControl: [{name: a, configuration: {x: 1}}]}")),
+    (cluster("apiServer: {admissionControl: [{name: a}]}"), cluster("apiServer: {admissionControl: [null, {name: a}]}")),
     (network("[{interface: a, vlans: [{vlanId: 1}]}]"), network("[{interface: a, vlans: [{vlanId: 1, mtu: 9}, {vlanId: 2}]}]")),
     (network("[{interface: a, vlans: [{vlanId: 0}]}]"), network("[{interface: a, vlans: [{mtu: 9}]}]")),
     (
@@ -312,7 +322,6 @@ DELETES: tuple[tuple[str, ...], ...] = (
             f"machine: {{network: {{interfaces: [{{interface: eth1, vlans: [{{vlanId: 5, {DELETE}}}]}}]}}}}",
             f"machine: {{network: {{interfaces: {{eth0: {{{DELETE}}}}}}}}}",
             f"machine: {{network: {{interfaces: {{'[0]': {{{DELETE}}}}}}}}}",
-            f"machine: {{network: {{interfaces: [{{{DELETE}, $patch: delete, interface: eth0}}]}}}}",
             f"machine: {{kubelet: {{extraConfig: {{{DELETE}}}}}}}",
             f"machine: {{kubelet: {{extraConfig: {{a: {{{DELETE}}}}}}}}}",
             f"machine: {{kubelet: {{extraConfig: {{b: {{{DELETE}}}}}}}}}",
@@ -334,11 +343,20 @@ DELETES: tuple[tuple[str, ...], ...] = (
             f"machine: {{sysctls: {{y: {{{DELETE}}}}}, network: {{hostname: {{{DELETE}}}}}}}\ncluster: {{discovery: {{enabled: {{{DELETE}}}}}}}",
             f"kind: ''\nmachine: {{type: {{{DELETE}}}}}",
             f"apiVersion: v1alpha1\nmachine: {{type: {{{DELETE}}}}}",
-            f"name: x\nmachine: {{type: {{{DELETE}}}}}",
             "machine: {$patch: replace}",
             "machine: {$patch: [delete]}",
             "machine: {network: {}}",
             "machine: {network: {interfaces: []}}",
+        )
+    ),
+    *(
+        (docs(M, doc("EventSinkConfig", "endpoint: '1.2.3.4:5'")), text)
+        for text in (
+            doc("EventSinkConfig", DELETE),
+            doc("EventSinkConfig", DELETE, "odd"),
+            doc("EventSinkConfig", f"endpoint: {{{DELETE}}}", "odd"),
+            doc("Nothing", DELETE, "a"),
+            doc("Nothing", f"a: {{{DELETE}}}"),
         )
     ),
     (network("[null, {interface: a}]"), network(f"[{{interface: a, {DELETE}}}]")),
@@ -404,7 +422,7 @@ DELETES: tuple[tuple[str, ...], ...] = (
             (
                 machine("files: [{path: /a, permissions: 0o644, op: create, content: x}, {path: /b}]"),
                 machine("files: [{@}]"),
-                ("path: /b", "permissions: '420'", "permissions: 0o644", "op: ''", "content: x"),
+                ("path: /b", "permissions: '420'", "permissions: 0o644", "permissions: '0o0'", "permissions: ''", "op: ''", "content: x"),
             ),
             (
                 machine("disks: [{device: /dev/a, partitions: [{mountpoint: /x, size: 1GB}]}, {device: /dev/b}]"),
@@ -567,7 +585,6 @@ JSON: tuple[tuple[str, ...], ...] = tuple(
                 ("/machine/kubelet/extraConfig/on", 1),
                 ("/machine/kubelet/extraConfig/off", 2),
                 ("/machine/kubelet/extraConfig/f", 1),
-                ("/machine/kubelet/extraConfig/f", 1.0),
                 ("/machine/kubelet/extraConfig/big", 1000),
                 ("/machine/kubelet/extraConfig/n", None),
                 ("/machine/kubelet/extraConfig/when", "2024-01-01"),
@@ -631,7 +648,7 @@ JSON_READS: tuple[tuple[str, ...], ...] = tuple(
             "kubelet: {extraConfig: {yes: 1, 'yes': 2, on: 3, n: ~, t: 2024-01-01, <<: {m: 1}, o: 0o17, x: 0x1F, i: 1_000, "
             "f: .5, e: 1e400, inf: .inf, b: !!str yes, c: !!str on}}"
         ),
-        machine("kubelet: {extraConfig: {<<: [{m: 1}], '<<': {n: 1}}}"),
+        machine("kubelet: {extraConfig: {<<: [{m: 1}, {m: 2, n: 3}]}}"),
         machine("kubelet: {extraConfig: {<<: word}}"),
         machine("kubelet: {extraConfig: {!!str yes: 1, a10: 1, a9: 1, A: 1, _: 1, é: 1}}"),
         machine("install: {wipe: 'yes'}"),
