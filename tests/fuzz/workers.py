@@ -120,14 +120,13 @@ class _Lane:
             self.seen, self.since = self.current.value, time.monotonic()
         if ended:
             self.process.join()
-            self._replace("crash", f"the process ended with {self.process.exitcode}") if self.current.value < self.stop else self._finish()
+            self.done = self.current.value >= self.stop
+            if not self.done:
+                self._replace("crash", f"the process ended with {self.process.exitcode}")
         elif time.monotonic() - self.since > patience:
             self.process.kill()
             self.process.join()
             self._replace("slow", f"no end after {patience:.0f} s")
-
-    def _finish(self) -> None:
-        self.done = True
 
     def _replace(self, fault: str, detail: str) -> None:
         """Go on behind the input that did it. What the process had not reported yet is judged again."""

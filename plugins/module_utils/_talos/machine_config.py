@@ -12,6 +12,7 @@ import typing as t
 
 from .._errors import InputError
 from .._outcome import Outcome
+from . import redact
 from .render import Info, NodeInput, Rendering, render_nodes
 from .yamltext import ConfigError
 
@@ -74,7 +75,7 @@ def config_info(info: Info) -> dict[str, str]:
     return {
         "machine_type": info.machine_type,
         "cluster_name": info.cluster_name,
-        "endpoint": info.endpoint,
+        "endpoint": redact.scrub(info.endpoint),
         "talos_version": info.talos_version,
         "style": info.style,
         "kubernetes_ca_sha256": info.kubernetes_ca_sha256,

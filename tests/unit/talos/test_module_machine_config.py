@@ -111,3 +111,9 @@ def test_the_documentation_names_every_option() -> None:
     assert set(texts["DOCUMENTATION"]["options"]["nodes"]["suboptions"]) == set(result["invocation"]["module_args"]["nodes"][0])
     assert set(texts["RETURN"]) >= set(result) - {"changed", "diff", "invocation"}
     assert set(texts["RETURN"]["config_info"]["contains"]) == set(result["config_info"])
+
+
+def test_an_endpoint_is_told_without_its_password() -> None:
+    config = CONFIG.replace("https://fargle", "https://user:canary.eeeeeeeeeeeeeeee@fargle")
+    info = run(config=config)["config_info"]
+    assert info["endpoint"].startswith("https://(secret ") and info["endpoint"].endswith(")@fargle.example.com:6443")
