@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ mutants: setup ## disable each rule of the machine config engine in turn: the un
 
 fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes it, takes long or shows a secret
 	$(BIN)/python -m tests.fuzz
+
+bench: setup ## ratios of times, each with its limit; QUICK=1: fewer repetitions
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache
