@@ -90,6 +90,11 @@ class Machines:
             return port in node.ports.open and (port not in NODE_PORTS or self.world.ingress(node))
         return False
 
+    def api_runs(self, cluster: str) -> bool:
+        """Whether some control plane runs the API server of the cluster of this name; may be asked from any thread."""
+        nodes = [node for node in list(self.world.nodes.values()) if node.state.etcd == "running"]
+        return any(node.state.config is not None and node.state.config.cluster == cluster and self.world.api_runs(node) for node in nodes)
+
     def nodes(self) -> list[dict[str, t.Any]]:
         """All machines, without secrets, by instance id."""
         return list(self.dump()["nodes"])

@@ -49,6 +49,7 @@ class Sandbox:
         self.images: dict[str, str] = {}
         self.kubernetes = KubernetesStore(self.ledger)
         self.machines = Machines(self.ledger, self.loop, self.kubernetes, self.images)
+        self.kubernetes.runs = self.machines.api_runs
         self.aws = AwsPart(self.ledger, self.machines, self.network, self.loop.loop)
         self.cloudflare = CloudflarePart(self.ledger, self.host)
         self.vault = Vault(self.host, self.ledger, f"sandbox-{secrets.token_hex(12)}")

@@ -13,13 +13,16 @@ import typing as t
 
 from .. import pki
 from ..calls import Ledger
-from ..http import HttpServer, LedgerMiddleware
+from ..http import HttpServer, LedgerMiddleware, NoAnswer, close_connection
 from . import api, errors, nodes, seed, workloads
 from .cluster import Cluster, Kubelet, Object
 from .eviction import condition
 from .requests import operation
 from .resources import NODES, PODS, TABLE
 from .turn import Turn, deleting
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 VERSION = "v1.34.2"
 PORT = 6443
@@ -78,14 +81,29 @@ class _Server:
         self.context = context
 
 
+class _Gate:
+    """Cuts connections while no control plane runs the API server: before the cluster is bootstrapped, and without quorum."""
+
+    def __init__(self, app: WSGIApplication, runs: t.Callable[[], bool]) -> None:
+        self.app, self.runs = app, runs
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
+        if not self.runs():
+            close_connection(environ)
+            raise NoAnswer("no control plane runs this API server")
+        return self.app(environ, start_response)
+
+
 class KubernetesStore:
     """All simulated Kubernetes clusters.
 
     Kubelets come in by kubelet_register, kubelet_ready and kubelet_gone; clients over TLS on each cluster's address.
+    runs: says whether some control plane runs the API server of a cluster; without machines all of them run.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.runs: t.Callable[[str], bool] = lambda _key: True
         self.clusters: dict[str, Cluster] = {}
         self._servers: dict[str, _Server] = {}
         self._loops: dict[str, threading.Thread] = {}
@@ -110,7 +128,8 @@ class KubernetesStore:
             context.load_verify_locations(cadata=other.app.ca_pem)
         app = api.Api(cluster, secrets.ca.crt, VERSION, lambda: self.ledger.delays.get("etcd.compaction", 300.0))
         middleware = LedgerMiddleware(app, self.ledger, "kubernetes", lambda request: operation(request, key), api.answer)
-        self._servers[key] = _Server(cluster, app, HttpServer(middleware, address, port, context=context), context)
+        gate = _Gate(middleware, lambda: self.runs(key))
+        self._servers[key] = _Server(cluster, app, HttpServer(gate, address, port, context=context), context)
         self.clusters[key] = cluster
         return cluster
 

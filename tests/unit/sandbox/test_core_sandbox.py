@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -163,6 +165,32 @@ def test_kubernetes_knows_the_nodes_by_their_machines(cloud: RunningSandbox) -> 
     assert {pod.status.phase for pod in pods} == {"Running"}
     assert {owner.kind for pod in pods for owner in pod.metadata.owner_references or []} == {"DaemonSet", "Node", "ReplicaSet", "StatefulSet"}
     assert len(attachments) == len(budgets) == 1
+
+
+def test_an_api_server_needs_a_control_plane(cloud: RunningSandbox) -> None:
+    """Before a cluster is bootstrapped, and without quorum, nothing answers, not even where the simulation keeps it."""
+    network, ids = network_of(cloud), [one["InstanceId"] for name, one in instances(cloud, "fargle2").items() if "controlplane" in name]
+    assert speaks(f"{network}.0.3") and not speaks(f"{network}.0.4")
+    cloud.control.delays({"*": 0})
+    aws(cloud, "ec2").terminate_instances(InstanceIds=ids)
+    deadline = time.monotonic() + 10
+    while speaks(f"{network}.0.3"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def speaks(address: str) -> bool:
+    """Whether a Kubernetes API server answers there, if only that we are nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(address, 6443, timeout=5, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status in (200, 401)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def test_a_kubeconfig_of_one_cluster_is_no_use_in_another(cloud: RunningSandbox) -> None:
