@@ -23,10 +23,11 @@ description:
     groups, which it gets when it is made or never, and deletes listeners that nobody named; the second deregisters all targets unless told otherwise. Both
     take one object per task, and neither has a check mode.
   - The number of calls does not depend on what else the account holds.
-  - The IAM actions needed are C(ec2:DescribeSubnets), C(ec2:DescribeInternetGateways), C(tag:GetResources), and of C(elasticloadbalancing)
-    C(DescribeLoadBalancers), C(DescribeLoadBalancerAttributes), C(DescribeListeners), C(DescribeTargetGroups), C(DescribeTargetGroupAttributes),
-    C(DescribeTags), C(AddTags), C(CreateLoadBalancer), C(CreateTargetGroup), C(CreateListener), C(ModifyLoadBalancerAttributes), C(ModifyTargetGroup),
-    C(ModifyTargetGroupAttributes), C(ModifyListener), C(SetSubnets), C(SetSecurityGroups), C(DeleteLoadBalancer) and C(DeleteTargetGroup).
+  - The IAM actions needed are C(ec2:DescribeSubnets), C(ec2:DescribeInternetGateways), C(ec2:DescribeInstances), C(tag:GetResources), and of
+    C(elasticloadbalancing) C(DescribeLoadBalancers), C(DescribeLoadBalancerAttributes), C(DescribeListeners), C(DescribeTargetGroups),
+    C(DescribeTargetGroupAttributes), C(DescribeTags), C(AddTags), C(CreateLoadBalancer), C(CreateTargetGroup), C(CreateListener),
+    C(ModifyLoadBalancerAttributes), C(ModifyTargetGroup), C(ModifyTargetGroupAttributes), C(ModifyListener), C(SetSubnets), C(SetSecurityGroups),
+    C(DeleteLoadBalancer) and C(DeleteTargetGroup).
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 options:
@@ -82,7 +83,7 @@ options:
         default: []
       cross_zone:
         description:
-          - Whether each zone sends connections to targets in all zones.
+          - Whether each zone sends connections to targets in all zones. Without it, a zone that has none of a target group's targets is a warning.
         type: bool
         default: true
       deregistration_delay:

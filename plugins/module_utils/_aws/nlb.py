@@ -13,11 +13,11 @@ import typing as t
 
 from .._outcome import Outcome
 from .._wait import Clock
-from . import elbv2
+from . import ec2, elbv2
 from .changes import CONSISTENCY, Ref, carry_out, patient
 from .clients import Clients
 from .nlb_options import Balancer, NlbOptions
-from .nlb_plan import LOAD_BALANCER, TARGET_GROUP, plan_absent, plan_present, serving_group
+from .nlb_plan import LOAD_BALANCER, TARGET_GROUP, choose_subnets, plan_absent, plan_present, serving_group
 from .nlb_world import World, read_world
 from .options import check_problems
 from .waits import growing
@@ -40,7 +40,7 @@ def nlb_work(options: NlbOptions, clients: Clients, check_mode: bool, clock: Clo
 def _present(options: NlbOptions, clients: Clients, world: World, check_mode: bool, clock: Clock) -> Outcome:
     findings = plan_present(options, world, check_mode)
     check_problems(findings.problems)
-    outcome = Outcome(steps=findings.steps, warnings=findings.warnings, noun="load balancers")
+    outcome = Outcome(steps=findings.steps, warnings=findings.warnings + _empty_zones(options, clients, world), noun="load balancers")
     ids = _known(options, world)
     balancers = {found.arn: found.item for found in world.balancers.values()}
     if not check_mode:
@@ -53,6 +53,28 @@ def _present(options: NlbOptions, clients: Clients, world: World, check_mode: bo
         "target_groups": [group for balancer in options.balancers for group in _groups_shown(balancer, ids, world)],
     }
     return outcome
+
+
+def _empty_zones(options: NlbOptions, clients: Clients, world: World) -> list[str]:
+    """Where cross-zone is off, a zone without a target serves nobody who is sent there. Target groups without any target are still to be filled."""
+    warnings = []
+    for balancer in options.balancers:
+        found = world.balancers.get(balancer.wanted_name)
+        for listener in balancer.listeners if found and not balancer.cross_zone else ():
+            group = serving_group(balancer, listener, world)
+            zones = _target_zones(clients, group.arn) if group else set()
+            empty = sorted(choose_subnets(balancer, world, found.subnets if found else {}).keys() - zones)
+            if group and zones and empty:
+                warnings.append(f"{balancer.name}: cross-zone is off, and target group {group.name} has no target in {', '.join(empty)}")
+    return warnings
+
+
+def _target_zones(clients: Clients, arn: str) -> set[str]:
+    """The zones that a target group has targets in."""
+    ids = [item["Target"]["Id"] for item in elbv2.describe_target_health(clients.elbv2, arn) or []]
+    by_id = ec2.describe_instances(clients.ec2, "instance-id", [one for one in ids if one.startswith("i-")])
+    by_address = ec2.describe_instances(clients.ec2, "private-ip-address", [one for one in ids if not one.startswith("i-")])
+    return {item["Placement"]["AvailabilityZone"] for item in [*by_id, *by_address]}
 
 
 def _known(options: NlbOptions, world: World) -> dict[Ref, str]:

@@ -295,9 +295,24 @@ def test_B10_B11_each_attribute_of_the_target_group_is_mended(key: str) -> None:
 
 
 def test_B12_cross_zone_is_explicit() -> None:
+    aws = Cloud().script().expect("DescribeTargetHealth", {"TargetGroupArn": TG}, {"TargetHealthDescriptions": []})
     off = [{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}]
-    steps = mended(Cloud(), "ModifyLoadBalancerAttributes", {"LoadBalancerArn": LB, "Attributes": off}, cross_zone=False)
-    assert steps == [("update", "attributes of the load balancer")]
+    aws.expect("ModifyLoadBalancerAttributes", {"LoadBalancerArn": LB, "Attributes": off}, {})
+    assert [step.target for step in play(active(aws), cross_zone=False).steps] == ["attributes of the load balancer"]
+
+
+@pytest.mark.parametrize(("zones", "warned"), [("a", True), ("ab", False), ("", False)])
+def test_B12_zone_without_a_target_is_a_warning_when_cross_zone_is_off(zones: str, warned: bool) -> None:
+    cloud = Cloud()
+    cloud.lb_attributes["load_balancing.cross_zone.enabled"] = "false"
+    targets = [{"Target": {"Id": f"i-{zone}", "Port": 30080}, "TargetHealth": {"State": "healthy"}} for zone in zones]
+    aws = cloud.script().expect("DescribeTargetHealth", {"TargetGroupArn": TG}, {"TargetHealthDescriptions": targets})
+    if zones:
+        instances = [{"InstanceId": f"i-{zone}", "Placement": {"AvailabilityZone": f"zone-{zone}"}} for zone in zones]
+        asked = {"Filters": [{"Name": "instance-id", "Values": [f"i-{zone}" for zone in zones]}]}
+        aws.expect("DescribeInstances", asked, {"Reservations": [{"Instances": instances}]})
+    expected = ["web: cross-zone is off, and target group web-80 has no target in zone-b"] if warned else []
+    assert play(aws, cross_zone=False).warnings == expected
 
 
 @pytest.mark.parametrize("key", MARKS)

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are killed right after a change took effect, before they hear of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+from tests.sandbox.fixture import RunningSandbox
+
+from .playbooks import kill, started
+
+TIMEOUT = 300.0
+
+
+def killed_after(cloud: RunningSandbox, playbook: str, number: int = 1, service: str = "*", operation: str = "*", **words: t.Any) -> str:
+    """Run a playbook and kill it when its number-th mutating call (of a service and operation, if given) has taken effect.
+
+    Returns what that call was, as service.operation; "" when the run ended before, having made fewer.
+    """
+    cloud.control.fault("park", service, operation, mutating=True, ordinals=[number])
+    try:
+        with started(cloud.env, playbook, **words) as process:
+            # What is printed must be read, or a run that says much waits for ever.
+            assert process.stdout is not None
+            reader = threading.Thread(target=process.stdout.read)
+            reader.start()
+            parked = _wait(cloud, lambda: process.poll() is not None)
+            kill(process)
+            reader.join()
+    finally:
+        cloud.control.clear_faults()
+    return f"{parked[0]['service']}.{parked[0]['operation']}" if parked else ""
+
+
+def _wait(cloud: RunningSandbox, ended: t.Callable[[], bool]) -> list[dict[str, t.Any]]:
+    """The calls that are parked, as soon as there is one; none when the run ends before."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (parked := cloud.control.parked()) and not ended():
+        assert time.monotonic() < deadline, "the run neither made the call nor ended"
+        time.sleep(0.05)
+    return parked
