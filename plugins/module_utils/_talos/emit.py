@@ -309,32 +309,36 @@ class ConfigPrinter:
     def __init__(self, minor: int, view: View | None = None) -> None:
         self.minor = minor
         self.view = view
-        self.parts: dict[tuple[int, int], tuple[t.Any, str]] = {}
+        self.parts: dict[tuple[int, str, int], tuple[t.Any, str]] = {}
 
     def config(self, value: Config) -> str:
         """A config's text."""
-        return "---\n".join(self._remembered(document.value, document.kind.root, 0, self.DEPTH) for document in value.documents)
-
-    def _remembered(self, value: dict[str, t.Any], field: Field, column: int, depth: int) -> str:
-        known = self.parts.get((id(value), column))
-        if known is None or known[0] is not value:
-            known = self.parts[(id(value), column)] = (value, self._members(value, field, column, depth))
-        return known[1]
+        return "---\n".join(self._members(document.value, document.kind.root, 0, self.DEPTH) for document in value.documents)
 
     def _members(self, value: dict[str, t.Any], field: Field, column: int, depth: int) -> str:
+        shown = {name: child for name, child in field.fields.items() if child.printed_until >= self.minor or not is_blank(value.get(name), child, self.minor)}
+        return "".join(self._member(name, value.get(name), child, column, depth) for name, child in shown.items())
+
+    def _member(self, name: str, entry: t.Any, field: Field, column: int, depth: int) -> str:
+        """A member's lines. Those of a collection are kept, and the collection with them, so that no other takes its id."""
+        if not isinstance(entry, (dict, list)):
+            return self._printed(name, entry, field, column, depth)
+        known = self.parts.get((id(entry), name, column))
+        if known is None:
+            known = self.parts[(id(entry), name, column)] = (entry, self._printed(name, entry, field, column, depth))
+        return known[1]
+
+    def _printed(self, name: str, entry: t.Any, field: Field, column: int, depth: int) -> str:
         printer = _Printer(single=self.minor >= SINGLE_QUOTES_SINCE)
-        for name, child in field.fields.items():
-            entry = value.get(name)
-            start = f"{' ' * column}{name}:"
-            if is_blank(entry, child, self.minor):
-                if child.printed_until >= self.minor:
-                    printer.entry(start, blank(child, self.minor), column)
-            elif depth and child.kind == "struct":
-                below = self._remembered(t.cast("dict[str, t.Any]", entry), child, printer.below(column), depth - 1)
-                printer.lines.append(f"{start}\n{below[:-1]}" if below else f"{start} {{}}")
-            else:
-                printer.entry(start, tree(self.view(entry, child) if self.view else entry, child, self.minor), column)
-        return "\n".join(printer.lines) + "\n" if printer.lines else ""
+        start = f"{' ' * column}{name}:"
+        if is_blank(entry, field, self.minor):
+            printer.entry(start, blank(field, self.minor), column)
+        elif depth and field.kind == "struct":
+            below = self._members(entry, field, printer.below(column), depth - 1)
+            printer.lines.append(f"{start}\n{below[:-1]}" if below else f"{start} {{}}")
+        else:
+            printer.entry(start, tree(self.view(entry, field) if self.view else entry, field, self.minor), column)
+        return "\n".join(printer.lines) + "\n"
 
 
 def config(value: Config, minor: int) -> str:
