@@ -285,7 +285,7 @@ machine.systemDiskEncryption.state.keys[].kms *struct - 5 -
 machine.systemDiskEncryption.state.keys[].kms.endpoint string - 5 P
 machine.systemDiskEncryption.state.keys[].slot int - 5 P
 machine.systemDiskEncryption.state.keys[].tpm *struct - 5 -
-machine.systemDiskEncryption.state.keys[].tpm.checkSecurebootStatusOnEnroll *bool - 6 -
+machine.systemDiskEncryption.state.keys[].tpm.checkSecurebootStatusOnEnroll *bool - 7 -
 machine.systemDiskEncryption.state.cipher string nonzero 5 -
 machine.systemDiskEncryption.state.keySize uint nonzero 5 -
 machine.systemDiskEncryption.state.blockSize uint64 nonzero 5 -
@@ -302,7 +302,7 @@ machine.systemDiskEncryption.ephemeral.keys[].kms *struct - 5 -
 machine.systemDiskEncryption.ephemeral.keys[].kms.endpoint string - 5 P
 machine.systemDiskEncryption.ephemeral.keys[].slot int - 5 P
 machine.systemDiskEncryption.ephemeral.keys[].tpm *struct - 5 -
-machine.systemDiskEncryption.ephemeral.keys[].tpm.checkSecurebootStatusOnEnroll *bool - 6 -
+machine.systemDiskEncryption.ephemeral.keys[].tpm.checkSecurebootStatusOnEnroll *bool - 7 -
 machine.systemDiskEncryption.ephemeral.cipher string nonzero 5 -
 machine.systemDiskEncryption.ephemeral.keySize uint nonzero 5 -
 machine.systemDiskEncryption.ephemeral.blockSize uint64 nonzero 5 -
@@ -1406,7 +1406,7 @@ apiVersion string nonzero 12 -
 kind string nonzero 12 P
 triggerExpression cel always 12 -
 cgroupRankingExpression cel always 12 -
-strictCgroupClassOrdering *bool present 12 -
+strictCgroupClassOrdering *bool present 13 -
 sampleInterval duration nonzero 12 -
 """,
     ),

@@ -21,6 +21,10 @@ from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
 NULLS_REFUSED_SINCE = 14
 
+# Types that are structs without fields in Go: earlier releases took {} for an unset one.
+OPAQUE = frozenset(("addr", "prefix", "addrport", "cel", "bytesize", "size"))
+OPAQUE_REFUSED_SINCE = 13
+
 
 @dataclasses.dataclass
 class Decoder:
@@ -42,6 +46,10 @@ class Decoder:
         return method(node, field, path)
 
     def _scalar(self, node: Node, field: Field, path: str) -> t.Any:
+        if isinstance(node, Mapping) and self.minor < OPAQUE_REFUSED_SINCE and field.kind in OPAQUE:
+            for key, _value in node.pairs:
+                self.problem(key, f"{path}.{shown_key(key.text)}", "unknown key")
+            return None
         if not isinstance(node, Scalar):
             self.problem(node, path, f"must be a single value, not a {_shape(node)}")
             return None

@@ -31,7 +31,7 @@ class Merger:
     def struct(self, left: dict[str, t.Any], right: dict[str, t.Any], field: Field, path: str) -> dict[str, t.Any]:
         """Two structs of the same field."""
         result = dict(left)
-        for name in dict.fromkeys((*right, *field.clearing)):
+        for name in dict.fromkeys((*field.clearing, *right)):
             child = field.fields[name]
             value = self.value(left.get(name), right.get(name), child, f"{path}.{name}" if path else name)
             if value is None:

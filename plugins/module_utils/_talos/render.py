@@ -96,10 +96,21 @@ def render_nodes(config: str, patch: str | None, nodes: t.Sequence[NodeInput], r
         except ConfigError as error:
             errors[node.name] = str(error).split("\n")
     if not nodes:
-        problems, _warnings = validate.validate(whole, minor, mode)
+        problems, _warnings = _judged(whole, minor, mode)
         if problems:
             raise ConfigError("\n".join(problems))
     return Rendering(rendered, errors, info(whole, version))
+
+
+def _judged(config: Config, minor: int, mode: str) -> tuple[list[str], list[str]]:
+    """(problems, warnings): Talos' own, and what would print as something that Talos cannot read again."""
+    problems, warnings = validate.validate(config, minor, mode)
+    unreadable = [
+        f"{document.title}: portSelector.protocol: must be one of icmp, tcp, udp, icmpv6"
+        for document in config.all("NetworkRuleConfig")
+        if not (document.value.get("portSelector") or {}).get("protocol")
+    ]
+    return unreadable + problems, warnings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +128,7 @@ class _Job:
         patches = _named("node patch", lambda: load_patches(node.patch or "", self.minor))
         patched = _named("node patch", lambda: apply_all(self.start, patches)) if patches else self.start
         config = self.placed(_named("node patch", patched.config), node)
-        problems, warnings = validate.validate(config, self.minor, self.mode)
+        problems, warnings = _judged(config, self.minor, self.mode)
         if problems:
             raise ConfigError("\n".join([*problems, *(f"note: {note}" for note in patched.notes)]))
         text = self.printer.config(config)

@@ -152,7 +152,7 @@ def parse_int(node: Scalar, kind: str, minor: int) -> int:
     """An unquoted whole number in the type's range (up to 1.12 a fraction was cut off)."""
     value = resolve(node)
     low, high = INT_RANGES[kind]
-    if isinstance(value, float) and abs(value) < 2**63 and (value.is_integer() or minor <= 12):
+    if isinstance(value, float) and low <= value <= high and (value.is_integer() or minor <= 12):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("must be a whole number (unquoted)")
@@ -167,8 +167,10 @@ DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m
 
 def parse_duration(node: Scalar, kind: str, minor: int) -> int:
     """A Go duration ("1h30m") in nanoseconds."""
-    text = node.text
-    if not isinstance(resolve(node), str) and (minor <= 12 or text not in ("0", "+0", "-0")):
+    text, value = node.text, resolve(node)
+    if value == 0 and isinstance(value, int) and not isinstance(value, bool) and minor >= 13 and (minor >= 14 or not text.startswith("-")):
+        return 0
+    if not isinstance(value, str):
         raise ConfigError('must be a duration such as "10m" or "1h30m"')
     sign = -1 if text.startswith("-") else 1
     body = text[1:] if text[:1] in ("+", "-") else text
@@ -176,7 +178,7 @@ def parse_duration(node: Scalar, kind: str, minor: int) -> int:
     if body != "0" and (not parts or "".join(number + unit for number, unit in parts) != body or len(body) > 64):
         raise ConfigError('must be a duration such as "10m" or "1h30m"')
     total = sum(_nanoseconds(number, UNITS[unit]) for number, unit in parts)
-    if total > 2**63 - 1:
+    if total > (2**63 if sign < 0 else 2**63 - 1):
         raise ConfigError("is too long a duration")
     return sign * total
 
@@ -220,7 +222,7 @@ SIZE = re.compile(r"([0-9.,]+)\s*([A-Za-z]*)\s*")
 
 def parse_bytes_number(text: str) -> int:
     """Bytes in a human-readable size ("10GB", "1.5 GiB", "4096")."""
-    match = SIZE.fullmatch(text.strip()) if len(text) < 64 else None
+    match = SIZE.fullmatch(text.rstrip()) if len(text) < 64 else None
     factor = SIZE_UNITS.get(match[2].lower()) if match else None
     try:
         number = float(match[1].replace(",", "")) if match and factor else math.nan
@@ -238,12 +240,16 @@ def parse_bytesize(node: Scalar, kind: str, minor: int) -> str:
     return node.text
 
 
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
+
+
 def parse_size(node: Scalar, kind: str, minor: int) -> dict[str, str]:
     """A size or (from 1.12 on) a percentage, in the slot it fills: {"bytes": text} or {"percent": text}."""
     if "%" not in node.text or minor <= 11:
         return {"bytes": parse_bytesize(node, kind, minor)} if node.text else {}
-    digits = node.text.removesuffix("%").removeprefix("-" if minor >= 13 else "")
-    if not digits.isdecimal() or len(digits) > 6 or int(digits) > 100:
+    digits = node.text.removesuffix("%")
+    number = digits.removeprefix("-" if minor >= 13 else "")
+    if digits == node.text or len(number) > 64 or not NUMBER.fullmatch(number) or not 0 <= float(number) <= 100:
         raise ConfigError('must be a size such as "10GB" or a percentage up to "100%"')
     return {"percent": node.text}
 
@@ -280,7 +286,9 @@ def parse_sizecondition(node: Scalar, kind: str, minor: int) -> str:
 
 
 def _address(text: str) -> str:
-    bare, _percent, zone = text.partition("%")
+    bare, percent, zone = text.partition("%")
+    if percent and not zone:
+        raise ValueError(text)
     if any(part != "0" and part.startswith("0") for part in bare.split(".")) and ":" not in bare:
         raise ValueError(bare)
     address = ipaddress.ip_address(bare)
@@ -338,10 +346,12 @@ def parse_hwaddr(node: Scalar, kind: str, minor: int) -> str:
 
 def parse_portrange(node: Scalar, kind: str, minor: int) -> str:
     """A port or a range of ports: "80" or "80-90"."""
-    value = resolve(node)
-    ports = [str(value)] if isinstance(value, int) and not isinstance(value, bool) else node.text.split("-")
-    if (len(ports) != 2 and not isinstance(value, int)) or not all(port.isdecimal() and len(port) < 64 and int(port) <= 65535 for port in ports):
-        raise ConfigError('must be a port or a range of ports such as "80-90"')
+    try:
+        ports = [str(parse_int(node, "uint16", minor))]
+    except ConfigError:
+        ports = node.text.split("-")
+        if len(ports) != 2 or not all(port.isascii() and port.isdecimal() and int(port[:9]) <= 65535 for port in ports):
+            raise ConfigError('must be a port or a range of ports such as "80-90"') from None
     low, high = int(ports[0]), int(ports[-1])
     return str(low) if low == high else f"{low}-{high}"
 
@@ -422,15 +432,20 @@ def parse_disktype(node: Scalar, kind: str, minor: int) -> str:
     return parse_string(node, kind, minor)
 
 
+# The first release that takes the words of most enumerations in any case.
+ANY_CASE_SINCE = 7
+
+
 def parse_enum(node: Scalar, kind: str, minor: int) -> str:
     """A word of an enumeration, in its own spelling."""
     name = kind.removeprefix("enum:")
     words = [word for word in ENUMS[name] if ENUM_SINCE.get((name, word), 0) <= minor <= ENUM_UNTIL.get((name, word), minor)]
+    exact = minor < ANY_CASE_SINCE or name == "FailOverMAC"
     for word in words:
-        if word and node.text.lower() == word.lower():
+        if word and (node.text == word if exact else node.text.lower() == word.lower()):
             return word
-    if node.text.isdecimal() and kind == "enum:FailOverMAC" and int(node.text) < len(words):
-        return words[int(node.text)]
+    if name == "FailOverMAC" and (node.text == "" or (node.text.isdecimal() and int(node.text[:9]) < len(words))):
+        return words[int(node.text[:9] or "0")]
     listed = ", ".join(words[:12]) if len(words) < 20 else "a number or one of main, local, default"
     raise ConfigError(f"must be one of {listed.removeprefix(', ')}")
 

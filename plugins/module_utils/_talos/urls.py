@@ -100,7 +100,7 @@ def _check_host(host: str) -> None:
         if not bracket:
             raise ConfigError("must be a URL (missing ']' in host)")
     else:
-        port = host[host.rindex(":") :] if ":" in host else ""
+        port = host[host.index(":") :] if ":" in host else ""
     if not PORT.fullmatch(port):
         raise ConfigError("must be a URL (invalid port after host)")
 

@@ -231,11 +231,9 @@ def _link_alias(document: Document, minor: int) -> t.Iterator[str]:
 
 
 def _network_rule(document: Document, minor: int) -> t.Iterator[str]:
-    """Talos names the first problem only; a rule without protocol prints as one that cannot be read again."""
+    """Talos names the first problem only."""
     selector = document.value.get("portSelector") or {}
-    if not selector.get("protocol"):
-        yield "portSelector.protocol: must be one of icmp, tcp, udp, icmpv6"
-    elif not document.name:
+    if not document.name:
         yield "name: name is required"
     elif not selector.get("ports"):
         yield "portSelector.ports: portSelector.ports is required"

@@ -12,6 +12,8 @@ built from parse events, without recursion, with limits on size, depth and alias
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import re
 import typing as t
@@ -34,6 +36,7 @@ MAX_KEY = 1024
 NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 STR_TAG = "tag:yaml.org,2002:str"
 NULL_TAG = "tag:yaml.org,2002:null"
+BINARY_TAG = "tag:yaml.org,2002:binary"
 
 
 class ConfigError(ValueError):
@@ -169,12 +172,26 @@ def _refuse_duplicates(node: Mapping) -> None:
         seen[key.text] = key.line
 
 
+def _tagged(node: Scalar) -> Scalar:
+    """A scalar tagged as null, which must be one, or as binary, which stands for the text it encodes."""
+    if node.tag == NULL_TAG:
+        if node.text not in NULLS:
+            raise ConfigError(f"line {node.line}: a value tagged !!null must be null")
+        return node
+    try:
+        text = base64.b64decode("".join(node.text.split()).encode(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise ConfigError(f"line {node.line}: a value tagged !!binary must be a text in base64") from None
+    return Scalar(text, False, STR_TAG, node.line)
+
+
 def _feed(builder: _Builder, event: t.Any) -> None:
     line = event.start_mark.line + 1
     kind = type(event)
     if kind is yaml.ScalarEvent:
         tag = event.tag or ""
-        builder.add(Scalar(event.value, not event.style and tag != "!", "" if tag == "!" else tag, line), event.anchor)
+        node = Scalar(event.value, not event.style and tag != "!", "" if tag == "!" else tag, line)
+        builder.add(_tagged(node) if tag in (NULL_TAG, BINARY_TAG) else node, event.anchor)
     elif kind is yaml.MappingStartEvent:
         builder.open(Mapping([], line), event.anchor)
     elif kind is yaml.SequenceStartEvent:

@@ -193,3 +193,57 @@ def test_disk_types_were_words_up_to_1_8(text: str, minor: int, kept: str) -> No
     base = f"machine: {{install: {{diskSelector: {{type: {text}}}}}}}"
     assert pick(patched(base, "machine: {type: worker}", minor=minor), "machine.install.diskSelector.type") == kept
     assert minor > 8 or "must be one of" in refused(base.replace(text, "''"), "machine: {type: worker}", minor=minor)
+
+
+VOLUME = "{apiVersion: v1alpha1, kind: UserVolumeConfig, name: v, BODY}"
+
+
+@pytest.mark.parametrize(
+    ("body", "minor", "path", "expected"),
+    [
+        ("provisioning: {maxSize: 1.5%}", 13, "provisioning.maxSize", "1.5%"),
+        ("provisioning: {maxSize: -5%}", 13, "provisioning.maxSize", "-5%"),
+        ("provisioning: {minSize: {}, diskSelector: {match: {}}, grow: true}", 12, "provisioning", {"grow": True}),
+        ("encryption: {provider: luks2, blockSize: 1.0e19}", 13, "encryption.blockSize", 10**19),
+        ("name: !!binary dg==, volumeType: disk", 13, "volumeType", "disk"),
+    ],
+)
+def test_values_that_talos_takes(body: str, minor: int, path: str, expected: object) -> None:
+    text = VOLUME.replace("BODY", body).replace("name: v, name", "name")
+    assert pick(patched(text, text, minor=minor), path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "words"),
+    [
+        (VOLUME.replace("BODY", "provisioning: {minSize: {a: 1}}"), 12, "provisioning.minSize.a: unknown key"),
+        (VOLUME.replace("BODY", "provisioning: {minSize: {}}"), 13, "provisioning.minSize: must be a single value"),
+        (VOLUME.replace("BODY", "provisioning: {maxSize: 101%}"), 13, "provisioning.maxSize: must be a size"),
+        (VOLUME.replace("BODY", "provisioning: {minSize: ' 1GB'}"), 13, "provisioning.minSize: must be a size"),
+        ("machine: {kubelet: {image: !!null x}}", 13, "line 1: a value tagged !!null must be null"),
+        ("machine: {kubelet: {image: !!binary '?'}}", 13, "line 1: a value tagged !!binary must be a text in base64"),
+        ("machine: {time: {bootTimeout: -0}}", 13, "machine.time.bootTimeout: must be a duration"),
+        ("machine: {time: {bootTimeout: 2562047h47m16.854775808s}}", 13, "machine.time.bootTimeout: is too long a duration"),
+        ("cluster: {controlPlane: {endpoint: 'https://::1'}}", 13, "cluster.controlPlane.endpoint: must be a URL"),
+        ("{apiVersion: v1alpha1, kind: LinkConfig, name: a, routes: [{gateway: 'fe80::1%'}]}", 13, "routes[0].gateway: must be an IP address"),
+        ("{apiVersion: v1alpha1, kind: NetworkDefaultActionConfig, ingress: Accept}", 6, "ingress: must be one of accept, block"),
+        ("{apiVersion: v1alpha1, kind: BondConfig, name: b, failOverMac: NONE}", 13, "failOverMac: must be one of none"),
+    ],
+)
+def test_values_that_talos_refuses(text: str, minor: int, words: str) -> None:
+    assert words in refused(text, "[]" if "---" in text else "machine: {type: worker}", minor=minor)
+
+
+def test_more_values_in_their_canonical_form() -> None:
+    assert pick(patched("machine: {time: {bootTimeout: 00, disabled: true}}", "machine: {}"), "machine.time") == {"disabled": True}
+    assert pick(patched("machine: {time: {bootTimeout: -2562047h47m16.854775808s}}", "machine: {}"), "machine.time.bootTimeout") == "-2562047h47m16.854775808s"
+    port = "machine: {features: {kubePrism: {port: -9223372036854775809}}}"
+    assert pick(patched(port, "machine: {}"), "machine.features.kubePrism.port") == -(2**63)
+    rule = "{apiVersion: v1alpha1, kind: NetworkRuleConfig, name: r, portSelector: {ports: [80.0], protocol: TCP}}"
+    assert pick(patched(rule, rule.replace("80.0", "81"), minor=7), "portSelector") == {"ports": [81], "protocol": "tcp"}
+    assert patched("{apiVersion: v1alpha1, kind: BondConfig, name: b, failOverMac: ''}", "machine: {}")[1]["failOverMac"] == "none"
+
+
+def test_the_first_address_that_cannot_be_merged_is_named() -> None:
+    rule = "{apiVersion: v1alpha1, kind: RoutingRuleConfig, name: '7', dst: 10.0.0.0/8}"
+    assert refused(rule, rule).startswith("src: merge not possible")
