@@ -261,6 +261,11 @@ nodes:
       description: Whether its creation was begun and not yet finished.
       type: bool
       sample: true
+public_addresses:
+  description: How many of the instances to launch get a public IPv4 address, where each has its first choice of subnets.
+  returned: when O(state=present)
+  type: int
+  sample: 0
 failures:
   description: Nodes that failed while the others were carried to the end.
   returned: when nodes failed

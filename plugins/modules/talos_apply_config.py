@@ -127,6 +127,11 @@ options:
     type: str
     choices: [console, fingerprint, none]
     default: console
+  probe_instance_id:
+    description:
+      - A VM of the cluster that is there already. In check mode with O(identity_check=console) the permission to read consoles is tried on it, without
+        reading anything.
+    type: str
   wait_timeout:
     description: Seconds to wait for each node. Of a control plane the time until its turn does not count.
     type: int
@@ -245,7 +250,7 @@ failures:
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_reader
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS
@@ -263,6 +268,7 @@ def main() -> None:
             "context": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str", "default": []},
             "identity_check": {"type": "str", "choices": ["console", "fingerprint", "none"], "default": "console"},
+            "probe_instance_id": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 900},
             "concurrency": {"type": "int", "default": 50},
         },
@@ -275,9 +281,12 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib(missing[0]), exception=missing[1])
 
     def work() -> Outcome:
-        reads = module.params["identity_check"] == "console" and module.params["nodes"] and not module.check_mode
-        console = console_reader(module, module.params["concurrency"]) if reads else None
-        return apply_configs(module.params, console, module.check_mode)
+        reads = module.params["identity_check"] == "console" and module.params["nodes"]
+        console = console_reader(module, module.params["concurrency"]) if reads and not module.check_mode else None
+        outcome = apply_configs(module.params, console, module.check_mode)
+        if reads and module.check_mode and module.params["probe_instance_id"]:
+            check_permission(module, module.params["probe_instance_id"])
+        return outcome
 
     run(module, work)
 

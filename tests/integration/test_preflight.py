@@ -126,6 +126,12 @@ def test_no_matching_security_group(trouble: Trouble) -> None:
     assert "Tag one with Cluster=fargle" in message
 
 
+def test_consoles_that_may_not_be_read(trouble: Trouble) -> None:
+    """Found out on a VM that is there already, before others are bought."""
+    trouble.cloud.control.conditions(denied=["GetConsoleOutput"])
+    assert "UnauthorizedOperation; allow ec2:GetConsoleOutput, or choose another identity_check" in trouble.refused()
+
+
 def test_no_load_balancer(trouble: Trouble) -> None:
     message = trouble.refused(cluster="barney")
     assert "load balancers: no ingress target group has the tag Cluster=barney" in message

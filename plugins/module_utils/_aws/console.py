@@ -48,16 +48,41 @@ def console_output(ec2: t.Any, instance_id: str) -> str:
         code = error.response["Error"]["Code"]
         if code in _NOT_YET:
             return ""
-        cure = "; allow ec2:GetConsoleOutput, or choose another identity_check" if code in _DENIED else ""
-        raise ManagerError(f"cannot read the console of {instance_id}: {code}{cure}") from None
+        raise _unreadable(instance_id, code) from None
     except botocore.exceptions.BotoCoreError as error:
         raise ManagerError(f"cannot read the console of {instance_id}: {error}") from None
     return str(reply.get("Output") or "")
 
 
+def _unreadable(instance_id: str, code: str) -> ManagerError:
+    cure = "; allow ec2:GetConsoleOutput, or choose another identity_check" if code in _DENIED else ""
+    return ManagerError(f"cannot read the console of {instance_id}: {code}{cure}")
+
+
+def console_permission(ec2: t.Any, instance_id: str) -> None:
+    """Raise ManagerError when the console of a VM may not be read; nothing is read, and any other trouble is none of the permission's."""
+    try:
+        ec2.get_console_output(InstanceId=instance_id, DryRun=True)
+    except botocore.exceptions.ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _DENIED:
+            raise _unreadable(instance_id, code) from None
+    except botocore.exceptions.BotoCoreError:
+        pass
+
+
 def console_reader(module: AnsibleAWSModule, calls: int) -> t.Callable[[str], str]:
     """console_output with the module's connection options, good for this many calls at a time."""
+    ec2 = _client(module, calls)
+    return lambda instance_id: console_output(ec2, instance_id)
+
+
+def check_permission(module: AnsibleAWSModule, instance_id: str) -> None:
+    """console_permission with the module's connection options."""
+    console_permission(_client(module, 1), instance_id)
+
+
+def _client(module: AnsibleAWSModule, calls: int) -> t.Any:
     if not HAS_BOTO3:
         raise ManagerError(f"{missing_required_lib('boto3')} It reads the consoles; another identity_check does without")
-    ec2 = Clients.of_module(module, calls).ec2
-    return lambda instance_id: console_output(ec2, instance_id)
+    return Clients.of_module(module, calls).ec2

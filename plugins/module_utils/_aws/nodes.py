@@ -87,11 +87,19 @@ def _present(options: NodeOptions, clients: Clients, check_mode: bool, clock: Cl
     check_problems(problems)
     outcome = Outcome(steps=_present_steps(options, found), warnings=findings.warnings, values={"image": image_result(image, options.image_id)})
     outcome.warnings += _kept(options, found)
+    outcome.values["public_addresses"] = sum(_gets_public_address(options, match, findings) for match in missing)
     if check_mode:
         outcome.nodes = [_predicted(match) for match in found]
         return outcome
     _bring_up(options, clients, clock, found, findings, outcome)
     return outcome
+
+
+def _gets_public_address(options: NodeOptions, match: Match, findings: Findings) -> bool:
+    """Whether a launch in the node's first subnet gives it a public address, as the options or else the subnet say."""
+    if options.associate_public_ip is not None:
+        return options.associate_public_ip
+    return ordered_subnets(match.node.name, findings.subnets)[0] in findings.public
 
 
 def _kept(options: NodeOptions, found: list[Match]) -> list[str]:

@@ -36,10 +36,11 @@ TALOS_VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)")
 
 @dataclasses.dataclass
 class Findings:
-    """What a preflight found: the image (None: not there), subnets that can take the nodes, problems and warnings."""
+    """What a preflight found: the image (None: not there), subnets that can take the nodes, which of them give public addresses, problems and warnings."""
 
     image: Item | None = None
     subnets: list[str] = dataclasses.field(default_factory=list)
+    public: set[str] = dataclasses.field(default_factory=set)
     problems: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
@@ -146,6 +147,7 @@ def subnet_findings(found: list[Item], zones: set[str] | None, count: int, optio
         result.problems.append(f"subnet_id: {free} free addresses in {', '.join(item['SubnetId'] for item in offered)}, {count} nodes to launch")
     # A full subnet stays in: EC2 itself answers with its contents' token, or says that it is full, and then the next one is tried.
     result.subnets = [item["SubnetId"] for item in offered]
+    result.public = {item["SubnetId"] for item in offered if item.get("MapPublicIpOnLaunch")}
     return result
 
 
@@ -221,7 +223,7 @@ def _read_type(clients: Clients, name: str) -> Item | None:
 def _check_network(options: NodeOptions, clients: Clients, zones: set[str] | None, count: int, result: Findings) -> None:
     found = ec2.describe_subnets(clients.ec2, list(options.subnet_ids))
     subnets = subnet_findings(found, zones, count, options)
-    result.subnets = subnets.subnets
+    result.subnets, result.public = subnets.subnets, subnets.public
     result.problems += subnets.problems
     result.warnings += subnets.warnings
     if options.security_group_ids:

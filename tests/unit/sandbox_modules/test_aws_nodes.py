@@ -186,6 +186,16 @@ def test_denied_launch_names_the_iam_action_before_anything_is_bought(lab: Lab) 
         play(lab, check=True)
 
 
+@pytest.mark.parametrize(("associate", "count"), [(None, 1), (True, 3), (False, 0)])
+def test_public_addresses_are_counted_as_the_option_or_else_the_subnets_say(lab: Lab, associate: bool | None, count: int) -> None:
+    """Nodes 1 and 3 begin in the first subnet, node 2 in the second."""
+    for name, public in (("a", False), ("b", True)):
+        lab.ec2.modify_subnet_attribute(SubnetId=lab.subnets[name], MapPublicIpOnLaunch={"Value": public})
+    assert play(lab, check=True, associate_public_ip=associate).values["public_addresses"] == count
+    play(lab)
+    assert play(lab, check=True, associate_public_ip=associate).values["public_addresses"] == 0
+
+
 def test_five_wrong_inputs_are_named_in_one_answer(lab: Lab) -> None:
     wrong = {
         "image_id": "ami-00000000000000000",

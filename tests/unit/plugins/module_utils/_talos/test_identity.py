@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_output
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_output, console_permission
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -113,3 +113,19 @@ def test_console_not_there_yet(answer: t.Any) -> None:
 def test_console_unreadable(answer: t.Any, match: str) -> None:
     with pytest.raises(ManagerError, match=match):
         console_output(Ec2(answer), "i-1")
+
+
+def test_the_permission_is_tried_without_reading() -> None:
+    ec2 = Ec2(refused("DryRunOperation"))
+    console_permission(ec2, "i-1")
+    assert ec2.calls == [{"InstanceId": "i-1", "DryRun": True}]
+
+
+def test_a_missing_permission_is_named() -> None:
+    with pytest.raises(ManagerError, match="console of i-1: UnauthorizedOperation; allow ec2:GetConsoleOutput, or choose another identity_check"):
+        console_permission(Ec2(refused("UnauthorizedOperation")), "i-1")
+
+
+@pytest.mark.parametrize("answer", [refused("InvalidInstanceID.NotFound"), refused("RequestLimitExceeded"), EndpointConnectionError(endpoint_url="http://x")])
+def test_other_trouble_says_nothing_of_the_permission(answer: Exception) -> None:
+    console_permission(Ec2(answer), "i-1")
