@@ -9,6 +9,7 @@ import json
 import re
 import typing as t
 
+import boto3
 import pytest
 
 from tests.sandbox.fixture import RunningSandbox
@@ -44,6 +45,21 @@ def stats(run: Run) -> dict[str, t.Any]:
     found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
     assert found, run.output
     return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"]["fargle"])
+
+
+def test_the_price_of_new_load_balancers_is_said(cloud: RunningSandbox) -> None:
+    """Those for the inside, and a public one with an address in each zone."""
+    run = play(cloud.env, "create_load_balancers.yml", "--check", cluster="barney", load_balancers_public_subnet_ids=public_subnets(cloud))
+    (line,) = said(run)
+    # 3 × 0.0226 × 1.2 + 3 × 0.005 × 1.2
+    assert line.startswith("3 × network load balancer + 3 × public IPv4 address: 0.0994 USD per hour (AWS Price List, on demand, without traffic or ")
+
+
+def public_subnets(cloud: RunningSandbox) -> list[str]:
+    """The subnets of the sandbox with a way to the internet."""
+    session = boto3.Session(cloud.env["AWS_ACCESS_KEY_ID"], cloud.env["AWS_SECRET_ACCESS_KEY"], region_name=cloud.env["AWS_DEFAULT_REGION"])
+    ec2 = session.client("ec2", endpoint_url=cloud.env["AWS_ENDPOINT_URL"])
+    return [one["SubnetId"] for one in ec2.describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["sandbox-public*"]}])["Subnets"]]
 
 
 def test_where_nothing_is_bought_no_price_is_asked(cloud: RunningSandbox) -> None:
