@@ -57,6 +57,7 @@ class Kubelet:
     """The kubelet of one VM, whether or not its Node object exists.
 
     alive: it posts status. gone: its VM ended, which frees its volumes. missing_since: when its Node was found deleted (monotonic).
+    posted: the version of its Node, and its readiness, when it last posted its status.
     """
 
     address: str
@@ -67,6 +68,7 @@ class Kubelet:
     alive: bool = True
     gone: bool = False
     missing_since: float | None = None
+    posted: tuple[str, bool] | None = None
 
 
 class Cluster:
@@ -109,7 +111,7 @@ class Cluster:
         metadata = obj["metadata"]
         key = (metadata.get("namespace", ""), metadata["name"])
         old = self.objects[resource.plural].get(key)
-        if old is not None and _same(old, obj):
+        if old is not None and (old is obj or _same(old, obj)):
             return old
         self.version += 1
         stored = {**obj, "metadata": {**metadata, "resourceVersion": str(self.version)}}
@@ -238,10 +240,14 @@ class Cluster:
 
 
 def _same(old: Object, new: Object) -> bool:
-    def content(obj: Object) -> Object:
-        return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}}
+    # Parts that are the very same need no comparison, and most are.
+    if old.keys() != new.keys() or any(old[key] is not new[key] and old[key] != new[key] for key in old if key != "metadata"):
+        return False
 
-    return content(old) == content(new)
+    def content(metadata: Object) -> Object:
+        return {key: value for key, value in metadata.items() if key != "resourceVersion"}
+
+    return old["metadata"] is new["metadata"] or content(old["metadata"]) == content(new["metadata"])
 
 
 def grace_of(pod: Object, options: Object) -> int:

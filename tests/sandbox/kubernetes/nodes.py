@@ -21,6 +21,8 @@ HEALTHY = {
     "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 }
+# What the lifecycle controller taints a node with that is not ready.
+EVICTING = ("NoSchedule", "NoExecute")
 SILENT = ("NodeStatusUnknown", "Kubelet stopped posting node status.")
 
 
@@ -77,10 +79,14 @@ def register(cluster: Cluster, name: str, version: str) -> None:
 
 def _retainted(node: Object, key: str) -> Object:
     """The node with the lifecycle controller's taints: those of `key` ("" = none)."""
+    if {taint["key"] for taint in node["spec"].get("taints") or [] if taint["key"] in (NOT_READY, UNREACHABLE)} == ({key} if key else set()) and not (
+        key and len([taint for taint in node["spec"]["taints"] if taint["key"] == key]) < len(EVICTING)
+    ):
+        return node
     kept = [taint for taint in node["spec"].get("taints") or [] if taint["key"] not in (NOT_READY, UNREACHABLE)]
     present = {(taint["key"], taint["effect"]): taint for taint in node["spec"].get("taints") or []}
     wanted = []
-    for effect in ("NoSchedule", "NoExecute") if key else ():
+    for effect in EVICTING if key else ():
         added = {"timeAdded": timestamp()} if effect == "NoExecute" else {}
         wanted.append(present.get((key, effect), {"key": key, "effect": effect, **added}))
     spec = {**node["spec"], "taints": kept + wanted}
@@ -102,7 +108,9 @@ def kubelets(turn: Turn) -> None:
         if node is None:
             _missing(turn, name, kubelet)
         elif kubelet.alive:
-            turn.cluster.store(NODES, {**node, "status": kubelet_status(node.get("status") or {}, name, kubelet, turn.version)})
+            if kubelet.posted != (node["metadata"]["resourceVersion"], kubelet.ready):
+                node = turn.cluster.store(NODES, {**node, "status": kubelet_status(node.get("status") or {}, name, kubelet, turn.version)})
+                kubelet.posted = (node["metadata"]["resourceVersion"], kubelet.ready)
         elif condition(node, "Ready") != "Unknown" and turn.due(f"monitor/{name}", "node.monitor", 0.5):
             turn.cluster.store(NODES, {**node, "status": _silent(node["status"])})
 
@@ -126,10 +134,15 @@ def lifecycle(turn: Turn) -> None:
         state = condition(node, "Ready")
         key = {"True": "", "Unknown": UNREACHABLE}.get(state, NOT_READY)
         turn.cluster.store(NODES, _retainted(node, key))
-    nodes = {node["metadata"]["name"]: node for node in turn.cluster.list(NODES)}
-    for pod in turn.cluster.list(PODS):
-        if home := nodes.get(pod["spec"].get("nodeName", "")):
+    troubled = {node["metadata"]["name"]: node for node in turn.cluster.list(NODES) if _troubled(node)}
+    for pod in turn.cluster.list(PODS) if troubled else ():
+        if home := troubled.get(pod["spec"].get("nodeName", "")):
             _pod_on(turn, pod, home)
+
+
+def _troubled(node: Object) -> bool:
+    """Whether the node has anything that its pods feel."""
+    return not scheduling.ready(node) or any(taint["effect"] == "NoExecute" for taint in node["spec"].get("taints") or [])
 
 
 def _pod_on(turn: Turn, pod: Object, node: Object) -> None:
@@ -161,12 +174,15 @@ def schedule(turn: Turn) -> None:
         if pod["spec"].get("nodeName") in load:
             load[pod["spec"]["nodeName"]] += 1
     for pod in waiting:
-        refusals = {node["metadata"]["name"]: scheduling.refusal(pod["spec"], node) for node in cluster.list(NODES)}
-        open_nodes = sorted((load[name], name) for name, why in refusals.items() if not why)
+        tied = scheduling.tied_to(pod["spec"])
+        nodes = cluster.list(NODES) if tied is None else [node for name in tied if (node := cluster.find(NODES, "", name))]
+        open_nodes = [(load[name], name) for node in nodes if not scheduling.refusal(pod["spec"], node) for name in [node["metadata"]["name"]]]
         if open_nodes:
-            load[open_nodes[0][1]] += 1
-            bind(cluster, pod, open_nodes[0][1])
+            _load, name = min(open_nodes)
+            load[name] += 1
+            bind(cluster, pod, name)
         else:
+            refusals = {node["metadata"]["name"]: scheduling.refusal(pod["spec"], node) for node in cluster.list(NODES)}
             cluster.store(PODS, {**pod, "status": set_condition(pod["status"], "PodScheduled", "False", "Unschedulable", _no_node(refusals))})
 
 

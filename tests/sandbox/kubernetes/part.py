@@ -45,6 +45,8 @@ LOOPS = (
 )
 # The loops settle in a few rounds; more mean that two of them fight.
 ROUNDS = 100
+# Changes that come in within this time are settled together: a round costs what the whole cluster costs.
+BATCH = 0.01
 # Labels under kubernetes.io and k8s.io that a kubelet may give its own Node (k8s.io/kubelet/pkg/apis/well_known_labels.go).
 KUBELET_PREFIXES = ("kubelet.kubernetes.io/", "node.kubernetes.io/")
 KUBELET_LABELS = (
@@ -69,6 +71,12 @@ def forbidden_labels(labels: t.Iterable[str]) -> list[str]:
     domains = [(label, label.rpartition("/")[0]) for label in labels]
     reserved = [label for label, domain in domains if domain in ("kubernetes.io", "k8s.io") or domain.endswith((".kubernetes.io", ".k8s.io"))]
     return sorted(label for label in reserved if label not in KUBELET_LABELS and not label.startswith(KUBELET_PREFIXES))
+
+
+def _ingress(pod: Object) -> bool:
+    """Whether this is a ready pod of the ingress controller."""
+    labels = pod["metadata"].get("labels") or {}
+    return labels.get("app.kubernetes.io/name") == seed.INGRESS and condition(pod, "Ready") == "True" and not deleting(pod)
 
 
 class _Server:
@@ -107,6 +115,8 @@ class KubernetesStore:
         self.clusters: dict[str, Cluster] = {}
         self._servers: dict[str, _Server] = {}
         self._loops: dict[str, threading.Thread] = {}
+        # Cluster -> its version, and the nodes on which ingress pods are ready in it: health checks ask all the time.
+        self._ingress: dict[str, tuple[int, frozenset[str]]] = {}
         self._running = False
 
     def add_cluster(
@@ -168,6 +178,7 @@ class KubernetesStore:
                 pause = min(1.0, wake - time.monotonic())
                 if self._running and pause > 0:
                     cluster.changed.wait(pause)
+            time.sleep(BATCH)
 
     def _settle(self, cluster: Cluster) -> float:
         """Run all loops until nothing changes any more; the monotonic time at which something is due."""
@@ -180,6 +191,13 @@ class KubernetesStore:
             if cluster.version == before:
                 return turn.wake
         raise RuntimeError(f"the control loops of cluster {cluster.name} do not settle")
+
+    def _changed(self, cluster: Cluster) -> None:
+        """Something happened to a cluster whose lock is held: its loops look soon, or now if they do not run by themselves."""
+        if self._running:
+            cluster.changed.notify_all()
+        else:
+            self._settle(cluster)
 
     def settle(self, key: str) -> None:
         """Run the loops now, in the caller's thread (they also run by themselves once started)."""
@@ -215,7 +233,7 @@ class KubernetesStore:
             except errors.ApiError:
                 del cluster.kubelets[name]
                 raise
-            self._settle(cluster)
+            self._changed(cluster)
 
     def kubelet_ready(self, cluster_key: str, name: str, ready: bool = True) -> None:
         """The kubelet reports ready, or (False) falls silent: after the delay `node.monitor` its Node is Unknown and its pods hang."""
@@ -234,8 +252,7 @@ class KubernetesStore:
             if kubelet is None:
                 return
             kubelet.alive, kubelet.ready, kubelet.gone = alive, alive, gone
-            cluster.changed.notify_all()
-            self._settle(cluster)
+            self._changed(cluster)
 
     def node_apply(self, cluster_key: str, name: str, labels: t.Mapping[str, str], taints: t.Sequence[t.Mapping[str, str]]) -> None:
         """Labels and taints that Talos adds to the Node after it has registered; nothing without such a Node. ApiError 422 for malformed ones."""
@@ -249,7 +266,7 @@ class KubernetesStore:
             merged = {(taint["key"], taint["effect"]): dict(taint) for taint in [*(node["spec"].get("taints") or []), *taints]}
             metadata = {**node["metadata"], "labels": {**(node["metadata"].get("labels") or {}), **labels}}
             cluster.update(NODES, "", name, {**node, "metadata": metadata, "spec": {**node["spec"], "taints": list(merged.values())}})
-            self._settle(cluster)
+            self._changed(cluster)
 
     def api_address(self, cluster_key: str) -> tuple[str, int] | None:
         """Where a cluster's API server listens, for the forwarders of its control planes; None when there is no such cluster."""
@@ -262,8 +279,12 @@ class KubernetesStore:
         if cluster is None:
             return False
         with cluster.lock:
-            pods = [pod for pod in cluster.list(PODS) if pod["spec"].get("nodeName") == name and not deleting(pod)]
-        return any((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") == seed.INGRESS and condition(pod, "Ready") == "True" for pod in pods)
+            version, homes = self._ingress.get(cluster_key, (0, frozenset()))
+            if version != cluster.version:
+                pods = [pod for pod in cluster.objects[PODS.plural].values() if _ingress(pod)]
+                homes = frozenset(str(pod["spec"].get("nodeName", "")) for pod in pods)
+                self._ingress[cluster_key] = (cluster.version, homes)
+        return name in homes
 
     def node(self, cluster_key: str, name: str) -> Object | None:
         """The Node object, if there is one. Not to be changed."""

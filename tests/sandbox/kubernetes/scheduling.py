@@ -49,13 +49,26 @@ def _term_matches(term: Object, node: Object) -> bool:
     )
 
 
+def _terms(spec: Object) -> list[Object] | None:
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    found: list[Object] | None = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
+    return found
+
+
+def tied_to(spec: Object) -> list[str] | None:
+    """The only nodes that the pod may land on, by name, as a DaemonSet's pods have it; None when others may do."""
+    fields = [(term.get("matchFields") or [{}])[0] for term in _terms(spec) or []]
+    if not fields or any((one.get("key"), one.get("operator")) != ("metadata.name", "In") for one in fields):
+        return None
+    return [str(name) for one in fields for name in one.get("values") or []]
+
+
 def wants(spec: Object, node: Object) -> bool:
     """Whether the pod's node selector and required affinity accept the node."""
     labels = node["metadata"].get("labels") or {}
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
         return False
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
+    terms = _terms(spec)
     return terms is None or any(_term_matches(term, node) for term in terms)
 
 

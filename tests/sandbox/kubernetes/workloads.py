@@ -19,7 +19,9 @@ from .turn import Turn, deleting, owned_by, set_condition
 
 
 def _pods_of(cluster: Cluster, owner: Object) -> list[Object]:
-    return [pod for pod in cluster.list(PODS, owner["metadata"]["namespace"]) if owned_by(pod, owner)]
+    stored = cluster.objects[PODS.plural]
+    # Sorted last: most pods are somebody else's.
+    return [stored[key] for key in sorted(key for key, pod in stored.items() if owned_by(pod, owner))]
 
 
 def _living(pods: list[Object]) -> list[Object]:
@@ -36,12 +38,15 @@ def _counts(owner: Object, pods: list[Object]) -> Object:
 
 def _pinned(spec: Object, node: str) -> Object:
     """The template's spec, tied to one node and tolerant of its troubles."""
-    pinned = copy.deepcopy(spec)
-    pinned["tolerations"] = [*(pinned.get("tolerations") or []), *scheduling.DAEMON_TOLERATIONS]
+    pinned = copy.deepcopy(_tolerant(spec))
     required = pinned.setdefault("affinity", {}).setdefault("nodeAffinity", {}).setdefault("requiredDuringSchedulingIgnoredDuringExecution", {})
     field = {"key": "metadata.name", "operator": "In", "values": [node]}
     required["nodeSelectorTerms"] = [{**term, "matchFields": [field]} for term in required.get("nodeSelectorTerms") or [{}]]
     return pinned
+
+
+def _tolerant(spec: Object) -> Object:
+    return {**spec, "tolerations": [*(spec.get("tolerations") or []), *scheduling.DAEMON_TOLERATIONS]}
 
 
 def _target(pod: Object) -> str:
@@ -58,7 +63,8 @@ def daemonsets(turn: Turn) -> None:
             continue
         template = owner["spec"]["template"]["spec"]
         pods = {_target(pod): pod for pod in _living(_pods_of(turn.cluster, owner))}
-        nodes = [node["metadata"]["name"] for node in turn.cluster.list(NODES) if not scheduling.refusal(_pinned(template, node["metadata"]["name"]), node)]
+        tolerant = _tolerant(template)
+        nodes = [node["metadata"]["name"] for node in turn.cluster.list(NODES) if not scheduling.refusal(tolerant, node)]
         for name in nodes:
             if name not in pods:
                 turn.make_pod(owner, "", _pinned(template, name))
@@ -225,6 +231,8 @@ def _release(cluster: Cluster, resource: Resource, obj: Object, finalizer: str) 
 def _propagate(turn: Turn, resource: Resource, obj: Object) -> None:
     """Foreground: dependents first. Orphan: dependents are let go."""
     finalizers = obj["metadata"].get("finalizers") or []
+    if not {"orphan", "foregroundDeletion"} & set(finalizers):
+        return
     dependents = _dependents(turn.cluster, obj["metadata"]["uid"])
     if "orphan" in finalizers:
         for kind, child in dependents:

@@ -75,6 +75,7 @@ class Lab:
         self.store.kubelet_register("fargle", name, f"127.77.10.{number}", f"aws:///eu-a/i-{number:08x}", **more)
         if ready:
             self.store.kubelet_ready("fargle", name)
+        self.store.settle("fargle")
 
     def pods(self, namespace: str = "shop") -> list[client.V1Pod]:
         return self.core.list_namespaced_pod(namespace).items
@@ -456,6 +457,24 @@ def test_dry_runs_change_nothing_and_are_not_mutating(lab: Lab) -> None:
     assert expect_refused(lambda: lab.core.delete_node("w1", dry_run="Some"))[0] == 422
     assert lab.cluster.version == before
     assert [(c.operation, c.mutating, c.detail.get("dry_run")) for c in lab.ledger.calls][:2] == [("patch_nodes", False, True), ("delete_nodes", False, True)]
+
+
+def test_many_nodes_come_up_together(lab: Lab) -> None:
+    """The work of a round grows with the cluster, so rounds must not come one per change: 200 nodes in seconds, not minutes."""
+    with lab.cluster.lock:
+        seed.running_cluster(lab.cluster)
+    rounds = []
+    settle = lab.store._settle
+    lab.store._settle = lambda cluster: (rounds.append(1), settle(cluster))[1]  # type: ignore[method-assign]
+    for number in range(200):
+        lab.store.kubelet_register("fargle", f"n{number:03}", f"127.77.10.{number}")
+        lab.store.kubelet_ready("fargle", f"n{number:03}")
+    found = eventually(
+        lambda: lab.core.list_node().items, lambda nodes: all(c.status == "True" for n in nodes for c in n.status.conditions if c.type == "Ready"), 30.0
+    )
+    assert len(found) == 200 and len(rounds) < 100
+    proxies = eventually(lambda: [pod for pod in lab.pods("kube-system") if pod.metadata.name.startswith("kube-proxy")], lambda pods: len(pods) == 200, 30.0)
+    assert len({pod.spec.node_name or pod.metadata.name for pod in proxies}) == 200
 
 
 def test_finalizers_hold_an_object_until_they_are_gone(lab: Lab) -> None:
