@@ -22,7 +22,7 @@ import yaml
 from . import configs, seed_aws
 from .configs import ClusterSecrets, Document
 from .kubernetes.resources import STATEFULSETS
-from .kubernetes.seed import running_cluster
+from .kubernetes.seed import running_cluster, talos_manifests
 from .seed_aws import Account
 
 if t.TYPE_CHECKING:
@@ -178,6 +178,9 @@ class _Cluster:
             addresses=addresses + [f"{network}.1.{number}" for number in range(1, 50)],
             names=(f"api.{plan.name}.example.com",),
         )
+        if not plan.nodes:
+            # Nobody sees it before the cluster is bootstrapped.
+            talos_manifests(self.sandbox.kubernetes.clusters[plan.name])
 
     def launch(self) -> None:
         """Run the VMs, with their machine configs as user data, and put them behind the load balancers."""

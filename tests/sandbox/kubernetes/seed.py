@@ -46,13 +46,19 @@ def budget(cluster: Cluster, where: str, name: str, *, app: str, **limits: t.Any
     return cluster.create(BUDGETS, where, {"kind": "PodDisruptionBudget", "apiVersion": "policy/v1", "metadata": {"name": name}, "spec": spec})
 
 
-def running_cluster(cluster: Cluster, *, ingress_everywhere: bool = True) -> None:
-    """System DaemonSets, DNS, ingress (as a DaemonSet on all workers, or two pods somewhere), and an application with a budget."""
+def talos_manifests(cluster: Cluster) -> None:
+    """What Talos itself puts into a cluster that it bootstraps: network, proxy and DNS."""
     with cluster.lock:
         workload(cluster, DAEMONSETS, "kube-system", "kube-flannel", tolerations=EVERYWHERE)
         workload(cluster, DAEMONSETS, "kube-system", "kube-proxy", tolerations=EVERYWHERE)
         control_plane = {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}
         workload(cluster, DEPLOYMENTS, "kube-system", "coredns", replicas=2, tolerations=[control_plane])
+
+
+def running_cluster(cluster: Cluster, *, ingress_everywhere: bool = True) -> None:
+    """What Talos puts there, ingress (as a DaemonSet on all workers, or two pods somewhere), and an application with a budget."""
+    talos_manifests(cluster)
+    with cluster.lock:
         namespace(cluster, INGRESS)
         if ingress_everywhere:
             workload(cluster, DAEMONSETS, INGRESS, INGRESS)
