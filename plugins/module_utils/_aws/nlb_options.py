@@ -29,6 +29,16 @@ class HealthCheck:
     healthy_threshold: int = 2
     unhealthy_threshold: int = 2
 
+    def problems(self) -> list[str]:
+        """What ELB would refuse of it."""
+        ranges = {"interval": (5, 300), "timeout": (2, 120), "healthy_threshold": (2, 10), "unhealthy_threshold": (2, 10)}
+        found = [f"{name} is not within {low}-{high}" for name, (low, high) in ranges.items() if not low <= getattr(self, name) <= high]
+        if self.timeout > self.interval:
+            found.append(f"timeout {self.timeout} is longer than the interval {self.interval}")
+        if self.port != "traffic-port" and not (self.port.isdigit() and 1 <= int(self.port) <= 65535):
+            found.append(f"port {self.port!r} is neither a port number nor traffic-port")
+        return [f"health_check: {text}" for text in found]
+
     def params(self) -> dict[str, t.Any]:
         """As ELB describes it, and takes it in CreateTargetGroup and ModifyTargetGroup."""
         params: dict[str, t.Any] = {
@@ -111,6 +121,9 @@ class Balancer:
             found.append(f"load_balancers: {self.wanted_name}: has no listeners")
         ports = [listener.port for listener in self.listeners]
         found += [f"load_balancers: {self.wanted_name}: several listeners on port {port}" for port in sorted(set(ports)) if ports.count(port) > 1]
+        found += [f"load_balancers: {self.wanted_name}: {problem}" for problem in self.health_check.problems()]
+        if not 0 <= self.deregistration_delay <= 3600:
+            found.append(f"load_balancers: {self.wanted_name}: deregistration_delay is not within 0-3600")
         if len(self.security_groups) > 5:
             found.append(f"load_balancers: {self.wanted_name}: {len(self.security_groups)} security groups, a load balancer takes 5")
         unknown = [group for group in self.security_groups if not group.startswith("sg-")]

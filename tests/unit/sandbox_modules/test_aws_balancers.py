@@ -190,6 +190,10 @@ def test_removal_killed_after_any_mutating_call_is_finished_by_the_next_run(lab:
     assert number == 3 + 2 + 1
 
 
+def test_internet_facing_without_a_gateway_is_refused_before_anything_is_made(lab: Lab) -> None:
+    assert f"subnet_ids: {lab.vpc} has no internet gateway" in refused(lab, load_balancers=wanted(lab, scheme="internet-facing"))
+
+
 @pytest.mark.parametrize("operation", ["CreateTargetGroup", "CreateLoadBalancer", "CreateListener"])
 def test_lost_reply_makes_no_second_one(lab: Lab, operation: str) -> None:
     lab.ledger.faults.append(Fault("lost_reply", "elbv2", operation, ordinals=(1,)))
@@ -199,7 +203,9 @@ def test_lost_reply_makes_no_second_one(lab: Lab, operation: str) -> None:
 
 def test_refusal_of_one_does_not_keep_the_other_from_being_made(lab: Lab) -> None:
     api, web = wanted(lab)
-    failures = balance(lab, load_balancers=[{**api, "security_groups": ["sg-0123456789abcdef0"]}, web]).failures
+    elsewhere = lab.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])["SecurityGroups"]
+    other_vpcs = next(one["GroupId"] for one in elsewhere if one["VpcId"] != lab.vpc)
+    failures = balance(lab, load_balancers=[{**api, "security_groups": [other_vpcs]}, web]).failures
     assert list(failures) == ["apiserver-barney"]
     assert "Failed to create load balancer of apiserver-barney: CreateLoadBalancer: InvalidConfigurationRequest" in failures["apiserver-barney"]
     assert shape(lab)["load balancers"] == {"ingress-barney": goal(lab)["load balancers"]["ingress-barney"]}
@@ -275,6 +281,8 @@ def refused(lab: Lab, **changes: t.Any) -> str:
 
 
 def test_what_cannot_be_changed_is_named_before_anything_is(lab: Lab) -> None:
+    gateway = lab.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    lab.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=lab.vpc)
     by_hand(lab, "ingress-barney", {80: 8080}, Scheme="internet-facing")
     lab.elb.create_target_group(Name="ingress-barney-443", Protocol="UDP", Port=443, VpcId=lab.vpc, TargetType="instance")
     message = refused(lab)

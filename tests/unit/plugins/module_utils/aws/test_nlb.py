@@ -412,10 +412,15 @@ def test_options_are_checked_together() -> None:
         Exchange().expect("DescribeLoadBalancers", {"Names": ["web"]}, {"LoadBalancers": []}).expect("GetResources", GET_TAGGED, {"ResourceTagMappingList": []})
     )
     with pytest.raises(InputError) as caught:
-        play(aws, subnet_ids=[], listeners=[], security_groups=["sg-1", "sg-2", "sg-3", "sg-4", "sg-5", "sg-6"])
+        groups = ["sg-1", "sg-2", "sg-3", "sg-4", "sg-5", "sg-6"]
+        play(aws, subnet_ids=[], listeners=[], security_groups=groups, deregistration_delay=4000, health_check={"interval": 4, "port": "web"})
     assert "subnet_ids is empty" in str(caught.value)
     assert "has no listeners" in str(caught.value)
     assert "6 security groups, a load balancer takes 5" in str(caught.value)
+    assert "web: deregistration_delay is not within 0-3600" in str(caught.value)
+    assert "web: health_check: interval is not within 5-300" in str(caught.value)
+    assert "web: health_check: timeout 6 is longer than the interval 4" in str(caught.value)
+    assert "web: health_check: port 'web' is neither a port number nor traffic-port" in str(caught.value)
 
 
 # --- removal
