@@ -34,6 +34,7 @@ Item = dict[str, t.Any]
 # An unreachable API must not hold a run: so long may one attempt take to connect and to answer, and all calls together (seconds).
 CLIENT_CONFIG = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2, "mode": "standard"}}
 PATIENCE = 10.0
+THREAD = "price list"
 
 # What is billed by the month is billed by the second; AWS' own calculator has 730 hours in a month.
 MONTH = Decimal(730)
@@ -207,7 +208,7 @@ def find_prices(make: t.Callable[[str], Client], region: str, products: t.Sequen
         return dict.fromkeys(products, unknown)
     answers: dict[Product, tuple[Decimal, str] | Unknown] = {}
     # In a thread of its own that may be left behind: looking up a host name, and its many addresses, has no time limit.
-    asking = threading.Thread(target=ask, args=(pricing, region, products, answers), daemon=True)
+    asking = threading.Thread(target=ask, args=(pricing, region, products, answers), name=THREAD, daemon=True)
     asking.start()
     asking.join(patience)
     known = dict(answers)
