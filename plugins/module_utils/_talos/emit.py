@@ -230,6 +230,26 @@ def _literal_allowed(text: str) -> bool:
     return "\n" in text and not UNPRINTABLE.search(text.replace("\t", " ")) and " \n" not in text and not text.endswith(" ") and text.strip("\n") != ""
 
 
+WIDTH = 80
+
+
+def _folded(start: str, written: str, feed: str) -> str:
+    """A written scalar with a line feed for single spaces (in double quotes for the first of several) past the width."""
+    quote = written[0] if written[0] in "'\"" else ""
+    first, last = (1, len(written) - 2) if quote else (-1, len(written))
+    result, column, before = [], len(start), ""
+    for index, char in enumerate(written):
+        after = written[index + 1 : index + 2]
+        if char == " " and before != " " and column > WIDTH and first < index < last and (quote == '"' or after != " "):
+            result.append(feed + ("\\" if after == " " else ""))
+            column = len(feed) - 1 + (after == " ")
+        else:
+            result.append(char)
+            column += 1
+        before = char
+    return "".join(result)
+
+
 class _Printer:
     """Prints one document; step is the indentation width; single as for scalar()."""
 
@@ -259,7 +279,13 @@ class _Printer:
         elif type(value) in (str, Argument) and _literal_allowed(value):
             self.literal(f"{start} ", value, self.below(column))
         else:
-            self.lines.append(f"{start} {inline(value, self.single)}")
+            self.line(f"{start} ", inline(value, self.single), column)
+
+    def line(self, start: str, written: str, column: int) -> None:
+        """A scalar in its own words; the printer of JSON patches breaks long ones at a space."""
+        if self.flat_lists and len(start) + len(written) > WIDTH:
+            written = _folded(start, written, f"\n{' ' * (column + self.step)}")
+        self.lines.append(start + written)
 
     def sequence(self, value: list[t.Any], column: int, lead: str = "") -> None:
         for item in value:
@@ -271,7 +297,7 @@ class _Printer:
             elif type(item) in (str, Argument) and _literal_allowed(item):
                 self.literal(start, item, column + 2)
             else:
-                self.lines.append(start + inline(item, self.single))
+                self.line(start, inline(item, self.single), column)
             lead = ""
 
     def literal(self, start: str, text: str, column: int) -> None:

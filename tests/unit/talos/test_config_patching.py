@@ -247,3 +247,14 @@ def test_more_values_in_their_canonical_form() -> None:
 def test_the_first_address_that_cannot_be_merged_is_named() -> None:
     rule = "{apiVersion: v1alpha1, kind: RoutingRuleConfig, name: '7', dst: 10.0.0.0/8}"
     assert refused(rule, rule).startswith("src: merge not possible")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["word " * 30 + "end", "it's: " * 25 + "end", "\\t" + "a  b " * 30 + "end", "x" * 90 + " y", "a" * 79 + " " + "b" * 79 + " c"],
+)
+def test_json_patches_break_long_lines_at_spaces(text: str) -> None:
+    result = patching.Patched(13, text="{a: {b: 1}}").apply(patching.load_patch(f'[{{"op": "add", "path": "/a/c", "value": ["{text}"]}}]', 13)).text()
+    assert yaml.safe_load(result)["a"]["c"] == [text.replace("\\t", "\t")]
+    lines = result.split("\n")[3:-1]
+    assert len(lines) > 1 and all(line.startswith("    ") for line in lines[1:])
