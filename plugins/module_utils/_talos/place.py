@@ -68,9 +68,12 @@ def hostname_style(config: Config, minor: int) -> str:
     return LEGACY_STYLE
 
 
-def node_style(config: Config, minor: int) -> str:
-    """Where labels and taints belong: KubeNodeConfig and KubeletConfig documents, or machine.nodeLabels and machine.kubelet."""
-    if config.get("KubeNodeConfig") is not None or config.get("KubeletConfig") is not None:
+def node_style(config: Config, minor: int, kind: str = "KubeNodeConfig") -> str:
+    """Where labels and taints belong: a KubeNodeConfig document, or machine.nodeLabels and nodeTaints.
+
+    The same for the kubelet's arguments and configuration, which have a document of their own (KubeletConfig) or machine.kubelet.
+    """
+    if config.get(kind) is not None:
         return DOCUMENT_STYLE
     if config.get(table.LEGACY) is None and minor >= NODE_DOCUMENTS:
         return DOCUMENT_STYLE
@@ -107,7 +110,7 @@ def labels(config: Config, wanted: t.Mapping[str, str], minor: int, control_plan
         )
     legacy = node_style(config, minor) == LEGACY_STYLE
     if not control_plane:
-        config = _registered_labels(config, wanted, legacy)
+        config = _registered_labels(config, wanted, node_style(config, minor, "KubeletConfig") == LEGACY_STYLE)
     if legacy:
         return _in_legacy(config, ("machine", "nodeLabels"), dict(wanted))
     return _in_document(config, "KubeNodeConfig", {}, ("labels", dict(wanted)))
@@ -137,7 +140,7 @@ def taints(config: Config, wanted: t.Sequence[Taint], minor: int, control_plane:
     """
     if not wanted:
         return config
-    documents = node_style(config, minor) == DOCUMENT_STYLE
+    documents = node_style(config, minor, "KubeNodeConfig" if control_plane else "KubeletConfig") == DOCUMENT_STYLE
     if control_plane:
         values = {taint.key: f"{taint.value}:{taint.effect}" if taint.value else taint.effect for taint in wanted}
         return _in_document(config, "KubeNodeConfig", {}, ("taints", values)) if documents else _in_legacy(config, ("machine", "nodeTaints"), values)

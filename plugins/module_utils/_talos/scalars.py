@@ -154,6 +154,8 @@ def parse_int(node: Scalar, kind: str, minor: int) -> int:
     low, high = INT_RANGES[kind]
     if isinstance(value, float) and low <= value <= high and (value.is_integer() or minor <= 12):
         value = int(value)
+    elif value == 2.0**64 and high == 2**64 - 1 and minor <= 12:
+        value = 2**63  # as Go's conversion goes wrong
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError("must be a whole number (unquoted)")
     if not low <= value <= high:

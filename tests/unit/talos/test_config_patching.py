@@ -205,6 +205,7 @@ VOLUME = "{apiVersion: v1alpha1, kind: UserVolumeConfig, name: v, BODY}"
         ("provisioning: {maxSize: -5%}", 13, "provisioning.maxSize", "-5%"),
         ("provisioning: {minSize: {}, diskSelector: {match: {}}, grow: true}", 12, "provisioning", {"grow": True}),
         ("encryption: {provider: luks2, blockSize: 1.0e19}", 13, "encryption.blockSize", 10**19),
+        ("encryption: {provider: luks2, blockSize: 18446744073709551616}", 12, "encryption.blockSize", 2**63),
         ("name: !!binary dg==, volumeType: disk", 13, "volumeType", "disk"),
     ],
 )

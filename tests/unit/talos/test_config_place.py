@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import documents, place
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import documents, place, validate
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError
 
 LEGACY = "machine: {type: worker}\ncluster: {}\n"
@@ -103,3 +103,34 @@ def test_style_of_the_whole() -> None:
         "mixed",
         "documents",
     ]
+
+
+KUBELET = LEGACY + "---\n{apiVersion: v1alpha1, kind: KubeletConfig, image: i}\n"
+NODE_ONLY = LEGACY + "---\n{apiVersion: v1alpha1, kind: KubeNodeConfig}\n"
+
+
+def test_labels_and_the_kubelet_have_styles_of_their_own() -> None:
+    found = values(place.labels(documents.load(KUBELET, 14), {"a": "b"}, 14, False))
+    assert found[""]["machine"]["nodeLabels"] == {"a": "b"} and "KubeNodeConfig" not in found
+    assert found["KubeletConfig"]["extraArgs"] == {"node-labels": "a=b"} and "kubelet" not in found[""]["machine"]
+    found = values(place.labels(documents.load(NODE_ONLY, 14), {"a": "b"}, 14, False))
+    assert found["KubeNodeConfig"]["labels"] == {"a": "b"} and "nodeLabels" not in found[""]["machine"]
+    assert found[""]["machine"]["kubelet"]["extraArgs"] == {"node-labels": "a=b"} and "KubeletConfig" not in found
+
+
+def test_taints_have_one_style_too() -> None:
+    taint = [place.Taint("purpose", "gpu", "NoSchedule")]
+    worker = values(place.taints(documents.load(KUBELET, 14), taint, 14, False))
+    assert worker["KubeletConfig"]["config"]["registerWithTaints"] and "kubelet" not in worker[""]["machine"]
+    control_plane = values(place.taints(documents.load(KUBELET, 14), taint, 14, True))
+    assert control_plane[""]["machine"]["nodeTaints"] == {"purpose": "gpu:NoSchedule"} and "KubeNodeConfig" not in control_plane
+
+
+@pytest.mark.parametrize("text", [LEGACY, KUBELET, NODE_ONLY])
+@pytest.mark.parametrize("control_plane", [False, True])
+def test_what_is_placed_never_stands_beside_its_rival(text: str, control_plane: bool) -> None:
+    config = place.hostname(documents.load(text, 14), "a.example", 14)
+    config = place.labels(config, {"a": "b"}, 14, control_plane)
+    config = place.taints(config, [place.Taint("purpose", "gpu", "NoSchedule")], 14, control_plane)
+    problems, _warnings = validate.validate(config, 14, "cloud")
+    assert [problem for problem in problems if "already set" in problem or "cannot" in problem] == []
