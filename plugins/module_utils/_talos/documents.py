@@ -13,6 +13,7 @@ import typing as t
 
 from . import table
 from .decode import Decoder
+from .scalars import is_time
 from .yamltext import ConfigError, Mapping, Node, Scalar, documents, shown_key
 
 LEGACY_KEYS = frozenset(("machine", "cluster", "debug", "persist"))
@@ -79,6 +80,9 @@ def head(node: Mapping, key: str) -> str:
 
 def identify(node: Mapping, minor: int) -> table.Kind:
     """The kind of a document from its head; raises ConfigError for kinds this release does not know."""
+    for key, value in node.pairs:
+        if key.text in ("kind", "apiVersion") and (not isinstance(value, Scalar) or is_time(value, minor)):
+            raise ConfigError(f"line {value.line}: {key.text}: must be a text")
     name = head(node, "kind")
     legacy = any(key.text in LEGACY_KEYS for key, _value in node.pairs)
     version = "v1alpha1" if legacy else head(node, "apiVersion")

@@ -419,7 +419,13 @@ ENUMS: dict[str, tuple[str, ...]] = {
 
 
 # Words that came or went with a release. (Swap was misspelt in 1.13.)
-ENUM_SINCE = {("FilesystemType", "virtiofs"): 13, ("FilesystemType", "btrfs"): 14, ("FilesystemType", "swapi"): 13, ("VolumeType", "external"): 13}
+ENUM_SINCE = {
+    ("FilesystemType", "swap"): 11,
+    ("FilesystemType", "virtiofs"): 13,
+    ("FilesystemType", "btrfs"): 14,
+    ("FilesystemType", "swapi"): 13,
+    ("VolumeType", "external"): 13,
+}
 ENUM_UNTIL = {("FilesystemType", "swap"): 12}
 
 DISK_TYPES = ("nvme", "sd", "hdd", "ssd")

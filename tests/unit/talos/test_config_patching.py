@@ -221,6 +221,7 @@ def test_values_that_talos_takes(body: str, minor: int, path: str, expected: obj
         (VOLUME.replace("BODY", "provisioning: {minSize: {}}"), 13, "provisioning.minSize: must be a single value"),
         (VOLUME.replace("BODY", "provisioning: {maxSize: 101%}"), 13, "provisioning.maxSize: must be a size"),
         (VOLUME.replace("BODY", "provisioning: {minSize: ' 1GB'}"), 13, "provisioning.minSize: must be a size"),
+        (VOLUME.replace("BODY", "filesystem: {type: swap}"), 10, "filesystem.type: must be one of none, xfs"),
         ("machine: {kubelet: {image: !!null x}}", 13, "line 1: a value tagged !!null must be null"),
         ("machine: {kubelet: {image: !!binary '?'}}", 13, "line 1: a value tagged !!binary must be a text in base64"),
         ("machine: {time: {bootTimeout: -0}}", 13, "machine.time.bootTimeout: must be a duration"),
@@ -259,3 +260,16 @@ def test_json_patches_break_long_lines_at_spaces(text: str) -> None:
     assert yaml.safe_load(result)["a"]["c"] == [text.replace("\\t", "\t")]
     lines = result.split("\n")[3:-1]
     assert len(lines) > 1 and all(line.startswith("    ") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "minor", "words"),
+    [
+        ("{apiVersion: [], kind: LinkConfig, name: a}", 9, "line 1: apiVersion: must be a text"),
+        ("{apiVersion: v1alpha1, kind: {a: b}}", 13, "line 1: kind: must be a text"),
+        ("{apiVersion: 2024-01-01, kind: LinkConfig, name: a}", 14, "line 1: apiVersion: must be a text"),
+        ("{apiVersion: 2024-01-01, kind: LinkConfig, name: a}", 13, '"LinkConfig" "2024-01-01": not registered'),
+    ],
+)
+def test_the_head_of_a_document_is_text(text: str, minor: int, words: str) -> None:
+    assert words in refused("machine: {}", text, minor=minor)
