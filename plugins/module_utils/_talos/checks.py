@@ -45,13 +45,16 @@ def roles(minor: int) -> tuple[str, ...]:
     return (*ROLES, "os:image:verifier", "os:meta:writer") if minor >= 13 else ROLES
 
 
+URL_USER = re.compile(r"(?<=://)[^/@]+@")
+
+
 class Warn(str):
     """A message that is a warning, not a problem."""
 
 
 def quoted(value: object) -> str:
-    """A value as a message shows it: short, on one line, in double quotes."""
-    text = " ".join(str(value).split())
+    """A value as a message shows it: short, on one line, in double quotes, URLs without their users."""
+    text = URL_USER.sub("...@", " ".join(str(value).split()))
     short = text if len(text) <= 80 else text[:77] + "..."
     return '"' + short.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -104,6 +104,11 @@ def test_what_a_control_plane_may_not_say(patch: str, words: str) -> None:
     assert any(words in problem for problem in problems), problems
 
 
+def test_no_message_shows_the_password_of_a_url() -> None:
+    problems, _warnings = checked("worker", "cluster: {externalCloudProvider: {enabled: true, manifests: ['https://me:hush@:0/x']}}")
+    assert len(problems) == 1 and 'manifest url "https://...@:0/x"' in problems[0]
+
+
 def test_all_problems_are_told_at_once() -> None:
     problems, _warnings = checked("worker", "persist: false\nmachine: {type: boss, features: {hostDNS: {forwardKubeDNSToHost: true}}}\ncluster: {etcd: {}}")
     assert len(problems) == 4
