@@ -13,8 +13,9 @@ import typing as t
 from .mutations import Mutation, Neutral, conditions, tables
 
 PACKAGE = "ansible_collections.k8s_cluster.manager.plugins.module_utils._talos"
-RULES = ("merge", "deletes", "jsonpatch", "decode", "documents", "patching", "urls")  # in these, each part of a condition counts, too
-CHECKS = ("scalars", "validate", "validate_documents", "checks")
+MERGE = "merge"  # in this one each part of a condition counts, too
+RULES = ("deletes", "jsonpatch", "decode", "documents", "patching", "urls", "scalars")
+VALIDATION = ("validate", "validate_documents")  # of these, the tables of checks
 
 TAKEN: Neutral = {"takes the patch's value": lambda left, right, *_: right}
 KEPT: Neutral = {"keeps the base's value": lambda left, right, *_: right if left is None else left}
@@ -25,8 +26,9 @@ NEUTRAL: dict[str, Neutral] = {
     "merge.RULES": {**TAKEN, **KEPT},
     "jsonpatch.HANDLERS": {"does nothing": lambda data, operation: data},
     "scalars.PARSERS": {"takes any text": lambda node, kind, minor: node.text},
-    "validate.CHECKS": SILENT,
-    "validate_documents.DOCUMENT_CHECKS": SILENT,
+    "validate.MACHINE_CHECKS": SILENT,
+    "validate.CLUSTER_CHECKS": SILENT,
+    "validate_documents.CHECKS": SILENT,
 }
 
 # Mutants that cannot be told from the engine, and why.
@@ -35,7 +37,7 @@ EQUIVALENT: dict[str, str] = {}
 
 def modules() -> dict[str, types.ModuleType]:
     """The modules with rules, by their last names."""
-    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in (*RULES, *CHECKS)}
+    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in (MERGE, *RULES, *VALIDATION)}
 
 
 def mutations() -> list[Mutation]:
@@ -43,7 +45,9 @@ def mutations() -> list[Mutation]:
     known = modules()
     found = list(merge_classes())
     for name, module in known.items():
-        found += [*tables(module, known.values(), NEUTRAL), *conditions(module, parts=name in RULES)]
+        checks = name in VALIDATION
+        found += tables(module, known.values(), NEUTRAL, neutral_only=checks)
+        found += [] if checks else conditions(module, parts=name == MERGE)
     unknown = EQUIVALENT.keys() - {mutation.name for mutation in found}
     if unknown:
         raise SystemExit(f"mutants: EQUIVALENT names what is no mutant: {', '.join(sorted(unknown))}")
@@ -61,7 +65,7 @@ def merge_classes() -> t.Iterator[Mutation]:
     for (rule, kind), fields in classes.items():
         for words, stand_in in {**TAKEN, **KEPT}.items():
             if words in KEPT or merge.RULES[rule] is not merge.RULES["take"]:
-                yield Mutation(f"merge.{rule} of {kind} {words}", functools.partial(_other_rule, merge, fields, stand_in), frozenset(("merge.Merger.value",)))
+                yield Mutation(f"merge.{rule} of {kind} {words}", functools.partial(_other_rule, merge, fields, stand_in), frozenset(("merge.value",)))
 
 
 def _below(field: t.Any) -> t.Iterator[t.Any]:

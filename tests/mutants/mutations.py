@@ -157,14 +157,16 @@ LONG = 40
 Neutral = t.Mapping[str, t.Callable[..., t.Any]]
 
 
-def tables(module: types.ModuleType, users: t.Iterable[types.ModuleType], neutral: t.Mapping[str, Neutral]) -> t.Iterator[Mutation]:
-    """A mutation for every entry of the module's own tables (dicts, tuples and sets in capitals): the entry is gone.
+def tables(module: types.ModuleType, users: t.Iterable[types.ModuleType], neutral: t.Mapping[str, Neutral], neutral_only: bool = False) -> t.Iterator[Mutation]:
+    """A mutation for every entry of the module's own tables (dicts, tuples and sets in capitals) that the users' functions use: the entry is gone.
 
     neutral says by table what stands in for its functions: words for it, and the function. Words in a dict's tuples go one by one.
     """
     for name, table in _own_tables(module):
         title = f"{short(module)}.{name}"
         using = frozenset(function for user in users for function in _using(user, name))
+        if not using or (neutral_only and title not in neutral):
+            continue
         changes = _replaced(table, neutral[title]) if title in neutral else _shortened(table)
         for words, changed in changes:
             yield Mutation(f"{title}{words}", functools.partial(rename, module, name, changed), using)

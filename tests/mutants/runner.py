@@ -63,21 +63,24 @@ def _say(pipe: int, said: object) -> None:
 
 @dataclasses.dataclass
 class Hunt:
-    """A pytest plugin in place of its test loop. After the session: the survivors' names, and how many mutants were tried."""
+    """A pytest plugin in place of its test loop. After the session: the survivors' names, how many mutants were tried, or what kept it from that."""
 
     mutations: list[Mutation]
     modules: t.Iterable[types.ModuleType]
     survivors: list[str] = dataclasses.field(default_factory=list)
     tried: int = 0
+    trouble: str = ""
     reach: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    costs: list[float] = dataclasses.field(default_factory=list)
     kills: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Without a mutant every test passes, or nothing is tried."""
         code, said = fork(functools.partial(_reached, session, {module.__name__ for module in self.modules})).end()
         if code != PASSED or not session.items:
-            raise SystemExit(f"mutants: without a mutant {said or 'a test'} fails, or there is no test")
-        self.reach = said
+            self.trouble = f"without a mutant {said or 'a test'} fails, or there is no test"
+            return True
+        self.reach, self.costs = said
         running: dict[int, tuple[Mutation, Child]] = {}
         for mutation in self.mutations:
             if len(running) >= JOBS:
@@ -89,9 +92,9 @@ class Hunt:
         return True
 
     def _tests(self, mutation: Mutation) -> list[int]:
-        """The tests that run what the mutant changes; those that noticed most mutants so far come first."""
+        """The tests that run what the mutant changes; those that noticed most mutants in their time so far come first, then the quickest."""
         reached = {index for name in mutation.functions for index in self.reach.get(name, ())}
-        return sorted(reached, key=lambda index: (-self.kills[index], index))
+        return sorted(reached, key=lambda index: (-self.kills[index] / self.costs[index], self.costs[index]))
 
     def _next(self, session: pytest.Session, running: dict[int, tuple[Mutation, Child]]) -> None:
         """Wait for a child that ends, and tell what became of its mutant."""
@@ -99,7 +102,7 @@ class Hunt:
         mutation, child = running.pop(ended.si_pid)
         code, index = child.end()
         if code not in (PASSED, FAILED, -signal.SIGPROF):
-            raise SystemExit(f"mutants: {mutation.name} cannot be tried (exit code {code})")
+            self.trouble = f"{mutation.name} cannot be tried (exit code {code})"
         self.tried += 1
         if code == PASSED:
             self.survivors.append(mutation.name)
@@ -121,22 +124,25 @@ def _test(session: pytest.Session, mutation: Mutation, tests: list[int], say: t.
 
 
 def _reached(session: pytest.Session, modules: set[str], say: t.Callable[[object], None]) -> int:
-    """Say which tests run which functions of the modules; or, if one fails, its name."""
+    """Say which tests run which functions of the modules, and the seconds of each test; or, if one fails, its name."""
     caches = [thing for thing in gc.get_objects() if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ in modules]
     reach: dict[str, list[int]] = {}
+    costs: list[float] = []
     for index, item in enumerate(session.items):
         for cache in caches:
             cache.cache_clear()
         codes: dict[types.CodeType, str] = {}
+        start = time.process_time()
         sys.setprofile(functools.partial(_note, codes))
         passes = _passes(session, index)
         sys.setprofile(None)
+        costs.append(max(time.process_time() - start, 0.001))
         if not passes:
             say(item.nodeid)
             return FAILED
         for name in {called(module, code) for code, module in codes.items() if module in modules}:
             reach.setdefault(name, []).append(index)
-    say(reach)
+    say((reach, costs))
     return PASSED
 
 
@@ -156,6 +162,6 @@ def hunt(mutations: list[Mutation], modules: t.Iterable[types.ModuleType], tests
     """Try the mutants of modules on tests (paths). Raises SystemExit if that cannot be done."""
     found = Hunt(mutations, modules)
     quiet = ["-o", "addopts=--import-mode=importlib", "--capture=no", *(word for name in ("terminal", "cacheprovider") for word in ("-p", f"no:{name}"))]
-    if pytest.main([*quiet, *tests], plugins=[found]) not in (0, 5):
-        raise SystemExit("mutants: the tests cannot be collected")
+    if pytest.main([*quiet, *tests], plugins=[found]) not in (0, 5) or found.trouble:
+        raise SystemExit(f"mutants: {found.trouble or 'the tests cannot be collected'}")
     return found
