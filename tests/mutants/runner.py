@@ -11,18 +11,21 @@ import functools
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 import time
 import types
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from .mutations import Mutation, called
 
 JOBS = 2
-SECONDS_EACH = 60  # of CPU
+SECONDS_EACH = 20  # of CPU
+BYTES_EACH = 2**30  # beyond what the tests have before
 PASSED, FAILED, BROKEN = 0, 1, 3
 Work = t.Callable[[t.Callable[[object], None]], int]
 
@@ -115,6 +118,8 @@ class Hunt:
 def _test(session: pytest.Session, mutation: Mutation, tests: list[int], say: t.Callable[[object], None]) -> int:
     """Run tests with a mutant to the first that fails, and say which."""
     signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_EACH, used + BYTES_EACH))
     mutation.apply()
     for index in tests:
         if not _passes(session, index):

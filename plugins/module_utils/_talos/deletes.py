@@ -105,8 +105,6 @@ def _delete(root: Mapping, path: tuple[str, ...], item: Mapping | None) -> Delet
     if not path and not kind:
         raise ConfigError(f"line {root.line}: missing kind in document for which $patch: delete is used")
     if table.kind(kind) is None or version not in ("", "v1alpha1"):
-        if path:
-            raise ConfigError(f'line {root.line}: "{shown_key(kind)}" "{shown_key(version)}": not registered')
         kind = f"{shown_key(version)} {shown_key(kind)}"  # a document that no config has
     key, value = _selector(item, path) if item is not None else ("", "")
     return Delete(kind, head(root, "name"), path, key, value)
@@ -194,7 +192,7 @@ def _without_item(value: list[t.Any], item: Field, first: str, rest: tuple[str, 
 
 
 # What Go prints of an unset address or duration.
-INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invalid AddrPort", "hwaddr": "", "duration": "0s", "filemode": "0o0"}
+INVALID = {"addr": "invalid IP", "prefix": "invalid Prefix", "addrport": "invalid AddrPort", "duration": "0s", "filemode": "0o0"}
 
 
 def _reads(value: t.Any, field: Field, minor: int) -> str | None:

@@ -28,10 +28,8 @@ class Operation:
     value: t.Any
 
 
-def operations(node: Node) -> list[Operation]:
+def operations(node: Sequence) -> list[Operation]:
     """A YAML or JSON list of operations. Raises ConfigError if it is not one."""
-    if not isinstance(node, Sequence):
-        raise ConfigError(f"line {node.line}: a JSON patch must be a list of operations")
     return [_operation(item) for item in node.items]
 
 
@@ -52,22 +50,13 @@ def _printed(value: t.Any) -> t.Any:
     return str(value) if isinstance(value, Timestamp) else value
 
 
-def _plain(value: t.Any) -> t.Any:
-    """Times become the text they were written as: JSON has none."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.source if isinstance(value, Timestamp) else value
-
-
 def read(node: Node) -> t.Any:
     """A document as the patch sees it: YAML 1.1, in which yes, no, on and off are booleans."""
     if isinstance(node, Scalar):
         value = untyped(node)
         if node.plain and not node.tag and isinstance(value, str) and value in OLD_BOOLS:
             return OLD_BOOLS[value]
-        return _plain(value)
+        return value.source if isinstance(value, Timestamp) else value  # JSON has no times
     if isinstance(node, Sequence):
         return [read(item) for item in node.items]
     merged: dict[str, t.Any] = {}
@@ -236,7 +225,7 @@ def _copy(data: t.Any, operation: Operation) -> t.Any:
 
 def _test(data: t.Any, operation: Operation) -> t.Any:
     """A missing member equals null only."""
-    parent, last = ({"": data}, "") if operation.path == "" else _find(data, operation.path)
+    parent, last = ({"": {} if data is None else data}, "") if operation.path == "" else _find(data, operation.path)
     if parent is MISSING:
         raise ConfigError(f"test operation does not apply: is missing path: {_shown(operation.path)}: missing value")
     if isinstance(parent, list):

@@ -66,7 +66,7 @@ def is_zero(value: t.Any, field: Field) -> bool:
 
 def _present(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
     """Optional scalars: up to 1.11 only false, not 0 or "", overwrote."""
-    if left is not None and merger.minor <= 11 and right is not False and is_zero(right, field):
+    if left is not None and merger.minor <= 11 and is_zero(right, field):
         return left
     return right
 

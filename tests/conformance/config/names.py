@@ -192,7 +192,7 @@ def _unknown_paths(tree: t.Any, document: t.Any, field: Field | None, minor: int
 
 # ---- merges ---------------------------------------------------------------------------------------------------------------------------
 
-STEP = re.compile(r"merge field (\w+)\.(\w+)\.(\w+)|merge map key [^\[]*(?:\[[^\]]*\]\S*?)?\[([^\]]*)\]")
+STEP = re.compile(r"merge field (\w+)\.(\w+)\.(\w+)|merge map key [^\[]*(?:\[[^\]]*\](?:interface \{\}|\S*?))?\[([^\]]*)\]")
 
 
 def _merge(error: str) -> list[Name]:

@@ -78,6 +78,7 @@ MERGE: tuple[tuple[str, ...], ...] = (
         machine("kubelet: {extraArgs: {a: '', b: null, c: ''}}"),
         machine("kubelet: {extraArgs: {c: '3', a: '4'}}"),
     ),
+    (machine("kubelet: {extraArgs: {a: '1'}}"), machine("kubelet: {extraArgs: {a: '', c: ''}}")),
     (machine("kubelet: {extraArgs: {a: [x, y]}}"), machine("kubelet: {extraArgs: {a: [z]}}"), machine("kubelet: {extraArgs: {a: w}}")),
     (doc("EthernetConfig", "features: {a: true, b: false}", "eth0"), doc("EthernetConfig", "features: {a: false, b: true, c: null}", "eth0")),
     # URLs
@@ -288,6 +289,8 @@ DELETES: tuple[tuple[str, ...], ...] = (
             f"cluster: {{{DELETE}}}",
             f"version: {{{DELETE}}}",
             f"machine: {{type: {{{DELETE}}}}}",
+            f"version: v1alpha1\nmachine: {{type: {{{DELETE}}}}}",
+            f"version: [a]\nmachine: {{type: {{{DELETE}}}}}",
             f"machine: {{type: {{{DELETE}}}, token: t}}",
             f"machine: {{type: {{{DELETE}}}}}\ncluster: {{token: t}}",
             f"machine: {{token: {{{DELETE}}}}}",
@@ -633,6 +636,12 @@ JSON: tuple[tuple[str, ...], ...] = tuple(
     )
 )
 
+JSON_ROOTS: tuple[tuple[str, ...], ...] = tuple(
+    (root, operations)
+    for root in ("word\n", "7\n", "null\n", "- a\n", "{}\n", "true\n")
+    for operations in ("[]", patch(op("add", "/-", value=1)), patch(op("replace", "", value={})), patch(op("test", "", value={})))
+)
+
 JSON_READS: tuple[tuple[str, ...], ...] = tuple(
     (text, patch(op("add", "/debug", value=False)))
     for text in (
@@ -827,7 +836,7 @@ VALUES: tuple[tuple[str, list[str]], ...] = (
     ),
     (doc(LINK, "hardwareAddr: '@'", "eth0"), words("00:1A:2b:3c:4d:5e | 001a2b3c4d5e | 00-1a-2b-3c-4d-5e |  | 0 | zz | 00:1a | 00:1:a2 | ::")),
     (
-        doc("NetworkRuleConfig", "portSelector: {ports: [@], protocol: tcp}", "r"),
+        doc("NetworkRuleConfig", "portSelector: {ports: [ @], protocol: tcp}", "r"),
         words("80 | 80-90 | 90-80 | 80-80 | '80' | '80-90' | 70000 | 1-70000 | x | '' | 1-2-3 | -1 | 0 | 0x50 | '0' | 80.0 | 0-0 | - 5"),
     ),
     (doc("NetworkRuleConfig", "portSelector: {ports: [80], protocol: @}", "r"), words("tcp | udp | icmp | icmpv6 | TCP | x | '' | 6")),
@@ -851,7 +860,7 @@ VALUES: tuple[tuple[str, list[str]], ...] = (
     (doc("VLANConfig", "parent: a, vlanID: 5, vlanMode: @", "v"), words("802.1q | 802.1ad | 802.1Q | x | ''")),
     (doc(LINK, "routes: [{gateway: 1.1.1.1, table: @}]", "e"), words("main | local | default | unspec | '99' | 99 | 252 | 253 | 0 | 1 | x | MAIN")),
     (doc(RULE, "table: '99', action: @", "1001"), words("unspec | unicast | blackhole | unreachable | prohibit | x")),
-    (doc("EthernetConfig", "wakeOnLan: [@]", "e"), words("phy | unicast | multicast | broadcast | magic | magicsecure | filter | x | ''")),
+    (doc("EthernetConfig", "wakeOnLan: [ @]", "e"), words("phy | unicast | multicast | broadcast | magic | magicsecure | filter | x | ''")),
     (doc("DHCPv4Config", "clientIdentifier: @", "e"), words("none | mac | duid | x | ''")),
     (doc(VOLUME, "encryption: {provider: @}", "EPHEMERAL"), words("none | luks2 | LUKS2 | x | ''")),
     (doc("UserVolumeConfig", "filesystem: {type: @}", "u"), words("none | xfs | vfat | ext4 | iso9660 | swap | swapi | virtiofs | btrfs | x | ''")),
@@ -882,9 +891,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "merge": MERGE,
     "delete": DELETES,
     "json": JSON,
+    "json-roots": JSON_ROOTS,
     "json-reads": JSON_READS,
     "documents": LINES,
-    "value": tuple((M, base.replace("@", value)) for base, values in VALUES for value in values),
+    "value": tuple((M, base.replace(" @", "\n  @").replace("@", value)) for base, values in VALUES for value in values),
 }
 
 
