@@ -14,8 +14,8 @@ from .mutations import Mutation, Neutral, conditions, tables
 
 PACKAGE = "ansible_collections.k8s_cluster.manager.plugins.module_utils._talos"
 MERGE = "merge"  # in this one each part of a condition counts, too
-RULES = ("deletes", "jsonpatch", "decode", "documents", "patching", "urls", "scalars")
-VALIDATION = ("validate", "validate_documents")  # of these, the tables of checks
+RULES = ("deletes", "jsonpatch", "decode", "documents", "patching", "urls")
+TABLES = ("scalars", "validate", "validate_documents")  # of these, the functions in their tables: types and checks
 
 TAKEN: Neutral = {"takes the patch's value": lambda left, right, *_: right}
 KEPT: Neutral = {"keeps the base's value": lambda left, right, *_: right if left is None else left}
@@ -32,12 +32,28 @@ NEUTRAL: dict[str, Neutral] = {
 }
 
 # Mutants that cannot be told from the engine, and why.
-EQUIVALENT: dict[str, str] = {}
+SAME = "it is what the rule does"
+NOTHING = "merging into nothing, or nothing into something, changes nothing: it is only quicker"
+EQUIVALENT: dict[str, str] = {
+    "merge.RULES['pair'] takes the patch's value": SAME,
+    "merge.RULES['take'] takes the patch's value": SAME,
+    "merge.Merger.struct: if value is None": "a field that is None is printed and read as one that is absent",
+    "merge.Merger.value: if right is None and (not field.clears)": NOTHING,
+    "merge._nonzero: and left is not None": "zero is printed as absent",
+    "merge._nonzero: and right is not None": "what is absent is no enumeration's word",
+    "merge._deep: or field.pointer": NOTHING,
+    "merge._deep: or not field.clears": NOTHING,
+    "merge._keys: if known is None": NOTHING,
+    "merge._url: or not right": NOTHING,
+    "merge._replace: and left is not None": NOTHING,
+    "deletes.HEAD_KEYS without 'name'": "only documents with an apiVersion have names, and they are never head only",
+    "deletes._reads: if field.pointer": "no list has items with pointers to texts yet",
+}
 
 
 def modules() -> dict[str, types.ModuleType]:
     """The modules with rules, by their last names."""
-    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in (MERGE, *RULES, *VALIDATION)}
+    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in (MERGE, *RULES, *TABLES)}
 
 
 def mutations() -> list[Mutation]:
@@ -45,9 +61,8 @@ def mutations() -> list[Mutation]:
     known = modules()
     found = list(merge_classes())
     for name, module in known.items():
-        checks = name in VALIDATION
-        found += tables(module, known.values(), NEUTRAL, neutral_only=checks)
-        found += [] if checks else conditions(module, parts=name == MERGE)
+        found += tables(module, known.values(), NEUTRAL, neutral_only=name in TABLES)
+        found += [] if name in TABLES else conditions(module, parts=name == MERGE)
     unknown = EQUIVALENT.keys() - {mutation.name for mutation in found}
     if unknown:
         raise SystemExit(f"mutants: EQUIVALENT names what is no mutant: {', '.join(sorted(unknown))}")
