@@ -253,7 +253,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, given
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import missing_library
 
 
@@ -283,7 +283,7 @@ def main() -> None:
     def work() -> Outcome:
         reads = module.params["identity_check"] == "console" and module.params["nodes"]
         console = console_reader(module, module.params["concurrency"]) if reads and not module.check_mode else None
-        outcome = apply_configs(module.params, console, module.check_mode)
+        outcome = apply_configs(given(module), console, module.check_mode)
         if reads and module.check_mode and module.params["probe_instance_id"]:
             check_permission(module, module.params["probe_instance_id"])
         return outcome

@@ -229,7 +229,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, given, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import YAML_IMPORT_ERROR
 
 
@@ -245,7 +245,7 @@ def main() -> None:
     )
     if YAML_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=str(YAML_IMPORT_ERROR))
-    run(module, lambda: work(module.params))
+    run(module, lambda: work(given(module)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from .._errors import InputError
@@ -16,9 +17,12 @@ from . import redact
 from .render import Info, NodeInput, Rendering, render_nodes
 from .yamltext import ConfigError
 
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
 CONFIG_OPTIONS: dict[str, t.Any] = {
-    "config": {"type": "str", "required": True, "no_log": True},
-    "patch": {"type": "str", "no_log": True},
+    "config": {"type": "raw", "required": True, "no_log": True},
+    "patch": {"type": "raw", "no_log": True},
     "role": {"type": "str", "required": True, "choices": ["worker", "controlplane"]},
     "talos_version": {"type": "str"},
     "mode": {"type": "str", "choices": ["cloud", "metal"], "default": "cloud"},
@@ -35,8 +39,45 @@ NODE_OPTIONS: dict[str, t.Any] = {
     "hostname": {"type": "str"},
     "labels": {"type": "dict", "default": {}},
     "taints": {"type": "list", "elements": "dict", "default": [], "options": TAINT_OPTIONS},
-    "patch": {"type": "str", "no_log": True},
+    "patch": {"type": "raw", "no_log": True},
 }
+
+
+# Ansible masks what is no_log everywhere in a result: a text as short as "[]" is no secret but part of many others.
+SHORTEST_MASKED = 16
+
+
+def as_text(value: t.Any, option: str) -> str:
+    """A config or patch as text: data becomes JSON. Raises InputError for what is neither text, mapping nor list."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    raise InputError(f"{option}: must be a text, a mapping or a list")
+
+
+def given(module: AnsibleModule) -> dict[str, t.Any]:
+    """The module's options, configs and patches as text, which is what Ansible then masks.
+
+    Of an option given as data it masks each word of it, wherever that stands in a result (true, worker, 10.0.1.151).
+    """
+    for options in (module.params, *module.params["nodes"]):
+        for name in ("config", "patch"):
+            if options.get(name) is not None:
+                text = as_text(options[name], name)
+                module.no_log_values -= {*_words(options[name]), text}
+                module.no_log_values |= {text} if len(text) >= SHORTEST_MASKED else set()
+                options[name] = text
+    return t.cast("dict[str, t.Any]", module.params)
+
+
+def _words(value: t.Any) -> t.Iterator[str]:
+    """The scalars of data, as Ansible masks them."""
+    if isinstance(value, (dict, list)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _words(entry)
+    elif value is not None:
+        yield str(value)
 
 
 def node_inputs(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> list[NodeInput]:
@@ -52,7 +93,7 @@ def node_inputs(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> list[NodeInput]:
 
 def _node_input(name: str, node: t.Mapping[str, t.Any]) -> NodeInput:
     labels = {str(key): _label(value) for key, value in (node.get("labels") or {}).items()}
-    return NodeInput(name, (node.get("hostname") or "").strip(), labels, node.get("taints") or [], node.get("patch"))
+    return NodeInput(name, (node.get("hostname") or "").strip(), labels, node.get("taints") or [], as_text(node.get("patch"), f"nodes: patch of {name}"))
 
 
 def _label(value: t.Any) -> str:
@@ -64,7 +105,7 @@ def rendering(options: t.Mapping[str, t.Any]) -> Rendering:
     """Render the module's options. Raises InputError with every problem of config and patch."""
     try:
         return render_nodes(
-            options["config"], options.get("patch"), node_inputs(options["nodes"]), options["role"], options.get("talos_version"), options["mode"]
+            as_text(options["config"], "config"), as_text(options.get("patch"), "patch"), node_inputs(options["nodes"]), options["role"], options.get("talos_version"), options["mode"]
         )
     except ConfigError as error:
         raise InputError(str(error).replace("\n", "; "), problems=str(error).split("\n")) from None

@@ -117,3 +117,35 @@ def test_an_endpoint_is_told_without_its_password() -> None:
     config = CONFIG.replace("https://fargle", "https://user:canary.eeeeeeeeeeeeeeee@fargle")
     info = run(config=config)["config_info"]
     assert info["endpoint"].startswith("https://(secret ") and info["endpoint"].endswith(")@fargle.example.com:6443")
+
+
+@pytest.mark.parametrize("form", [json.dumps, yaml.safe_load, lambda text: text])
+def test_configs_and_patches_as_text_or_data(form: t.Callable[[str], t.Any]) -> None:
+    patches = '[{"machine": {"sysctls": {"a": "0x10", "b": null, "c": "\U0001f600"}}}, "machine: {certSANs: [\'x: y\']}"]'
+    node = {"name": "n1", "patch": yaml.safe_load('[{"op": "add", "path": "/machine/time", "value": {"disabled": true}}]')}
+    config = form(CONFIG) if form is not json.dumps else json.dumps(yaml.safe_load(CONFIG))
+    result = run(config=config, patch=form(patches) if form is not json.dumps else patches, nodes=[node], return_config=True)
+    machine = yaml.safe_load(result["configs"]["n1"])["machine"]
+    assert machine["sysctls"] == {"a": "0x10", "b": "", "c": "\U0001f600"}
+    assert machine["certSANs"] == ["x: y"]
+    assert machine["time"]["disabled"] is True
+
+
+def test_of_data_only_the_whole_is_masked() -> None:
+    """Ansible masks every word of a no_log mapping otherwise: this one's are in the message and in the results."""
+    config = yaml.safe_load(CONFIG)
+    result = run(config=config, patch=[{"machine": {"sysctls": {"a": "worker"}}}, {"debug": "v1alpha1"}])
+    assert result["problems"] == ["patch: v1alpha1: line 1: debug: must be true or false (unquoted)"]
+    assert result["invocation"]["module_args"]["config"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    assert result["invocation"]["module_args"]["patch"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    assert run(config=config, patch=[])["config_info"]["cluster_name"] == "fargle"
+
+
+def test_a_short_text_masks_nothing() -> None:
+    result = run(patch="[]", nodes=[{"name": "n1", "patch": "machine: {pods: []}"}])
+    assert "********" not in json.dumps(result)
+
+
+def test_what_is_neither_text_nor_data() -> None:
+    assert run(config=5)["msg"] == "config: must be a text, a mapping or a list"
+    assert run(nodes=[{"name": "n1", "patch": True}])["msg"] == "patch: must be a text, a mapping or a list"
