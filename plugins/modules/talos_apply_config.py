@@ -12,6 +12,7 @@ version_added: 1.0.0
 description:
   - Renders the machine configs of any number of nodes as M(k8s_cluster.manager.talos_machine_config) does, sends each node its own, and waits
     until it has joined, all nodes in one call.
+  - The C(machine.ca) of O(config) is what the nodes are recognised by afterwards.
   - Only nodes in maintenance mode are configured. A node that is configured already is compared with what it should be, RV(nodes[].drift) tells the
     result, and nothing is changed. A node of another cluster fails.
   - A node in maintenance mode has no proof of whose it is, and whoever answers at its address gets the secrets of the cluster. Therefore its
@@ -25,84 +26,12 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_aws
+  - k8s_cluster.manager.talos_config
+  - k8s_cluster.manager.talos_config.nodes_delivered
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  config:
-    description:
-      - The base, as C(talosctl gen config) makes it (C(worker.yaml) or C(controlplane.yaml)), as YAML or JSON text.
-      - Its C(machine.ca) is what the nodes are recognised by afterwards.
-    type: str
-    required: true
-  patch:
-    description: A patch for all nodes, or a list of patches applied in order, as YAML or JSON text.
-    type: str
-  nodes:
-    description:
-      - The nodes. In check mode their addresses may be missing, for VMs that do not exist yet.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: The node's name.
-        type: str
-        required: true
-      hostname:
-        description: The node's hostname, short or fully qualified. Without it the config's own is kept.
-        type: str
-      labels:
-        description: Labels of the Kubernetes node.
-        type: dict
-        default: {}
-      taints:
-        description: Taints of the Kubernetes node.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          key:
-            description: The taint's key.
-            type: str
-            required: true
-          value:
-            description: The taint's value.
-            type: str
-            default: ""
-          effect:
-            description: What the taint does to pods that do not tolerate it.
-            type: str
-            choices: [NoSchedule, PreferNoSchedule, NoExecute]
-            default: NoSchedule
-      patch:
-        description: Patches of this node alone, applied after O(patch), in the same forms.
-        type: str
-      address:
-        description: The address at which the node's Talos API is reached.
-        type: str
-      instance_id:
-        description: The VM whose console tells the fingerprint. Required if O(identity_check=console).
-        type: str
-      fingerprint:
-        description:
-          - The fingerprint of the node's certificate in maintenance mode, as its console shows it. Required if O(identity_check=fingerprint).
-        type: str
-  role:
-    description: The role of the nodes. The module fails if it is not what C(machine.type) says.
-    type: str
-    choices: [worker, controlplane]
-    required: true
-  talos_version:
-    description:
-      - The Talos release whose rules count, such as V(v1.13.2).
-      - Without it the tag of C(machine.install.image) counts, else the newest release this collection knows.
-    type: str
-  mode:
-    description: What to validate for. V(metal) requires install instructions, V(cloud) does not.
-    type: str
-    choices: [cloud, metal]
-    default: cloud
   talosconfig:
     description:
       - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin).
@@ -144,7 +73,6 @@ requirements:
   - grpclib >= 0.4.7
   - protobuf >= 4.25
   - cryptography >= 41
-  - PyYAML >= 5.4
 seealso:
   - module: k8s_cluster.manager.talos_machine_config
   - module: k8s_cluster.manager.talos_etcd_member

@@ -25,6 +25,8 @@ author:
 extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.actiongroup_manager
+  - k8s_cluster.manager.talos_config
+  - k8s_cluster.manager.talos_config.nodes
 attributes:
   check_mode:
     support: full
@@ -39,71 +41,6 @@ attributes:
     details:
       - This module does not modify state.
 options:
-  config:
-    description:
-      - The base, as C(talosctl gen config) makes it (C(worker.yaml) or C(controlplane.yaml)), as YAML or JSON text.
-      - Pass text on as text. Numbers and words such as C(0x10) or C(yes) are lost when it goes through C(from_yaml).
-    type: str
-    required: true
-  patch:
-    description:
-      - A patch for all nodes, or a list of patches applied in order, as YAML or JSON text.
-      - The elements of a list are patches, or texts of patches.
-    type: str
-  nodes:
-    description: The nodes. With an empty list the base and the common patch are checked.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: The node's name, under which its results are found.
-        type: str
-        required: true
-      hostname:
-        description: The node's hostname, short or fully qualified. Without it the config's own is kept.
-        type: str
-      labels:
-        description: Labels of the Kubernetes node.
-        type: dict
-        default: {}
-      taints:
-        description: Taints of the Kubernetes node.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          key:
-            description: The taint's key.
-            type: str
-            required: true
-          value:
-            description: The taint's value.
-            type: str
-            default: ""
-          effect:
-            description: What the taint does to pods that do not tolerate it.
-            type: str
-            choices: [NoSchedule, PreferNoSchedule, NoExecute]
-            default: NoSchedule
-      patch:
-        description: Patches of this node alone, applied after O(patch), in the same forms.
-        type: str
-  role:
-    description: The role of the nodes. The module fails if it is not what C(machine.type) says.
-    type: str
-    choices: [worker, controlplane]
-    required: true
-  talos_version:
-    description:
-      - The Talos release whose rules count, such as V(v1.13.2).
-      - Without it the tag of C(machine.install.image) counts, else the newest release this collection knows.
-    type: str
-  mode:
-    description: What to validate for. V(metal) requires install instructions, V(cloud) does not.
-    type: str
-    choices: [cloud, metal]
-    default: cloud
   return_config:
     description:
       - Return the configs themselves as RV(configs). They are full of secrets, so register such a result with C(no_log).
@@ -112,7 +49,6 @@ options:
     default: false
 requirements:
   - python >= 3.10
-  - PyYAML >= 5.4
 seealso:
   - module: k8s_cluster.manager.talos_apply_config
 """

@@ -105,7 +105,12 @@ def rendering(options: t.Mapping[str, t.Any]) -> Rendering:
     """Render the module's options. Raises InputError with every problem of config and patch."""
     try:
         return render_nodes(
-            as_text(options["config"], "config"), as_text(options.get("patch"), "patch"), node_inputs(options["nodes"]), options["role"], options.get("talos_version"), options["mode"]
+            as_text(options["config"], "config"),
+            as_text(options.get("patch"), "patch"),
+            node_inputs(options["nodes"]),
+            options["role"],
+            options.get("talos_version"),
+            options["mode"],
         )
     except ConfigError as error:
         raise InputError(str(error).replace("\n", "; "), problems=str(error).split("\n")) from None
