@@ -21,7 +21,7 @@ from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
 NULLS_REFUSED_SINCE = 14
 
-# Types that are structs without fields in Go: earlier releases took {} for an unset one.
+# Types that are structs without fields in Go: earlier releases took {} for an unset one (and lists of bytes for hardware addresses).
 OPAQUE = frozenset(("addr", "prefix", "addrport", "cel", "bytesize", "size"))
 OPAQUE_REFUSED_SINCE = 13
 
@@ -50,6 +50,9 @@ class Decoder:
             for key, _value in node.pairs:
                 self.problem(key, f"{path}.{shown_key(key.text)}", "unknown key")
             return None
+        if isinstance(node, Sequence) and self.minor < OPAQUE_REFUSED_SINCE and field.kind == "hwaddr":
+            numbers = [self.value(item, BYTE, f"{path}[{index}]") for index, item in enumerate(node.items)]
+            return ":".join(f"{number:02x}" for number in numbers if number is not None)
         if not isinstance(node, Scalar):
             self.problem(node, path, f"must be a single value, not a {_shape(node)}")
             return None
@@ -158,6 +161,7 @@ class Decoder:
                 self._untyped_keys(value, below)
 
 
+BYTE = Field("[]", "", "uint8", False, "-", 5)
 PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key", "", "key", False, "take", 5, secret=True)}
 
 

@@ -236,6 +236,13 @@ def test_values_that_talos_refuses(text: str, minor: int, words: str) -> None:
     assert words in refused(text, "[]" if "---" in text else "machine: {type: worker}", minor=minor)
 
 
+def test_up_to_1_12_hardware_addresses_may_be_lists_of_bytes() -> None:
+    text = "{apiVersion: v1alpha1, kind: DHCPv6Config, name: a, duidRaw: [1, 255, ~]}"
+    assert pick(patched(text, text, minor=12), "duidRaw") == "01:ff"
+    assert "duidRaw[1]: must be between 0 and 255" in refused(text.replace("255", "256"), text, minor=12)
+    assert "duidRaw: must be a single value, not a list" in refused(text, text, minor=13)
+
+
 def test_more_values_in_their_canonical_form() -> None:
     assert pick(patched("machine: {time: {bootTimeout: 00, disabled: true}}", "machine: {}"), "machine.time") == {"disabled": True}
     assert pick(patched("machine: {time: {bootTimeout: -2562047h47m16.854775808s}}", "machine: {}"), "machine.time.bootTimeout") == "-2562047h47m16.854775808s"
