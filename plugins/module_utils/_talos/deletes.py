@@ -72,8 +72,12 @@ def _prune(node: Node, path: tuple[str, ...], in_list: bool, found: list[tuple[t
     if isinstance(node, Mapping):
         return _prune_mapping(node, path, in_list, found)
     if isinstance(node, Sequence):
-        kept = [_prune(item, (*path, f"[{index}]"), True, found) for index, item in enumerate(node.items)]
-        items = [item for item in kept if item is not None]
+        items: list[Node] = []
+        for item in node.items:
+            # Positions count what is left before: Talos takes the deletes out one by one.
+            rest = _prune(item, (*path, f"[{len(items)}]"), True, found)
+            if rest is not None:
+                items.append(rest)
         return Sequence(items, node.line) if items or not node.items else None
     return node
 

@@ -280,3 +280,11 @@ def test_json_patches_break_long_lines_at_spaces(text: str) -> None:
 )
 def test_the_head_of_a_document_is_text(text: str, minor: int, words: str) -> None:
     assert words in refused("machine: {}", text, minor=minor)
+
+
+def test_the_second_delete_of_a_list_is_named_as_talos_names_it() -> None:
+    base = "machine: {network: {interfaces: [{interface: a}, {interface: b}]}}"
+    patch = "machine: {network: {interfaces: [{interface: a, $patch: delete}, {interface: c, $patch: delete}]}}"
+    assert "failed to delete path 'machine.network.interfaces.[0]': lookup failed" in refused(base, patch)
+    kept = "machine: {network: {interfaces: [{interface: d}, {interface: c, $patch: delete}]}}"
+    assert "failed to delete path 'machine.network.interfaces.[1]': lookup failed" in refused(base, kept)
