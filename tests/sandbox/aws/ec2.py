@@ -327,6 +327,18 @@ class StrictEC2Response(SecurityGroupActions):
     def describe_network_interfaces(self) -> ActionResult:
         return self._paged(super().describe_network_interfaces(), "NetworkInterfaces", "NetworkInterfaceIds")
 
+    def describe_security_group_rules(self) -> ActionResult:
+        return self._paged(super().describe_security_group_rules(), "SecurityGroupRules", "SecurityGroupRuleIds")
+
+    def describe_route_tables(self) -> ActionResult:
+        return self._paged(super().describe_route_tables(), "RouteTables", "RouteTableIds", high=100)
+
+    def describe_internet_gateways(self) -> ActionResult:
+        return self._paged(super().describe_internet_gateways(), "InternetGateways", "InternetGatewayIds")
+
+    def describe_vpcs(self) -> ActionResult:
+        return self._paged(super().describe_vpcs(), "Vpcs", "VpcIds")
+
     def describe_instance_types(self) -> ActionResult:
         return self._paged(super().describe_instance_types(), "InstanceTypes", "InstanceTypes", high=100)
 

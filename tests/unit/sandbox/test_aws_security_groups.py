@@ -173,6 +173,22 @@ def test_the_default_group_stays(lab: Lab) -> None:
         lab.ec2.delete_security_group(GroupId=groups["SecurityGroups"][0]["GroupId"])
 
 
+def test_pages_of_what_a_network_consists_of(lab: Lab) -> None:
+    """API_DescribeRouteTables, API_DescribeSecurityGroupRules, API_DescribeInternetGateways, API_DescribeVpcs MaxResults, NextToken."""
+    group = made(lab)
+    rules = {one["SecurityGroupRuleId"] for one in let_in(lab, group, *(tcp(port, port) for port in range(1, 8)))["SecurityGroupRules"]}
+    tables = {lab.ec2.create_route_table(VpcId=lab.vpc)["RouteTable"]["RouteTableId"] for _ in range(6)}
+    of_group = {"Filters": [{"Name": "group-id", "Values": [group]}]}
+    first = lab.ec2.describe_security_group_rules(**of_group, MaxResults=5)
+    rest = lab.ec2.describe_security_group_rules(**of_group, MaxResults=5, NextToken=first["NextToken"])
+    assert len(first["SecurityGroupRules"]) == 5 and rules < {one["SecurityGroupRuleId"] for one in first["SecurityGroupRules"] + rest["SecurityGroupRules"]}
+    pages = lab.ec2.get_paginator("describe_route_tables").paginate(PaginationConfig={"PageSize": 5})
+    assert tables < {one["RouteTableId"] for page in pages for one in page["RouteTables"]}
+    for call, most in (("describe_route_tables", 100), ("describe_internet_gateways", 1000), ("describe_vpcs", 1000), ("describe_security_group_rules", 1000)):
+        with expect_refused("InvalidParameterValue", "maxResults"):
+            getattr(lab.ec2, call)(MaxResults=most + 1)
+
+
 def test_dry_runs_change_nothing(lab: Lab) -> None:
     """API CommonParameters DryRun."""
     group = made(lab)
