@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes 
 
 bench: setup ## ratios of times, each with its limit; QUICK=1: fewer repetitions
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+kills: setup ## kill create_cluster after each of its changes and run it again (one to two hours)
+	KILLS=all $(PYTEST) -n 2 tests/integration/test_create_cluster.py -k killed
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

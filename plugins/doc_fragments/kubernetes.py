@@ -24,6 +24,7 @@ options:
       - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin), in place of O(kubeconfig).
       - The first control plane of O(endpoints) that answers makes a kubeconfig, which stays in memory, and its own API server is talked to, on port 6443.
         So this works where the cluster has no kubeconfig yet and its endpoint's name does not lead anywhere yet.
+      - M(k8s_cluster.manager.k8s_node) warns when nodes have become Ready and the endpoint in their machine configs leads elsewhere.
       - Needs the Python libraries grpclib, protobuf and cryptography.
     type: str
   endpoints:

@@ -83,6 +83,7 @@ options:
   security_group_ids:
     description:
       - The security groups of the nodes, at most five. Needed to launch; the VPC's default group is never used.
+      - In check mode there may be none, for groups that do not exist yet.
     type: list
     elements: str
   root_volume:
@@ -346,7 +347,7 @@ def main() -> None:
     """Wire the options to the work."""
     module = AnsibleAWSModule(argument_spec=SPEC, supports_check_mode=True)
     clients = Clients.of_module(module, module.params["concurrency"])
-    run(module, lambda: node_work(NodeOptions.of_params(module.params), clients, module.check_mode))
+    run(module, lambda: node_work(NodeOptions.of_params(module.params, module.check_mode), clients, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,14 @@ options:
       - A VM of the cluster that is there already. In check mode with O(identity_check=console) the permission to read consoles is tried on it, without
         reading anything.
     type: str
+  until:
+    description:
+      - When a node is done. V(joined) is what the description above says.
+      - V(configured) asks for no more than that it has a machine config and its Talos API answers, for the first control plane of a cluster whose
+        etcd M(k8s_cluster.manager.talos_bootstrap) has not bootstrapped yet. etcd is not asked whether it may be configured then.
+    type: str
+    choices: [joined, configured]
+    default: joined
   wait_timeout:
     description: Seconds to wait for each node. Of a control plane the time until its turn does not count.
     type: int
@@ -197,6 +205,7 @@ def main() -> None:
             "endpoints": {"type": "list", "elements": "str", "default": []},
             "identity_check": {"type": "str", "choices": ["console", "fingerprint", "none"], "default": "console"},
             "probe_instance_id": {"type": "str"},
+            "until": {"type": "str", "choices": ["joined", "configured"], "default": "joined"},
             "wait_timeout": {"type": "int", "default": 900},
             "concurrency": {"type": "int", "default": 50},
         },

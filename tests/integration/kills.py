@@ -13,7 +13,7 @@ from tests.sandbox.fixture import RunningSandbox
 
 from .playbooks import kill, started
 
-TIMEOUT = 300.0
+TIMEOUT = 900.0
 
 
 def killed_after(cloud: RunningSandbox, playbook: str, number: int = 1, service: str = "*", operation: str = "*", **words: t.Any) -> str:

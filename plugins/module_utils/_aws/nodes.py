@@ -81,7 +81,8 @@ def _present(options: NodeOptions, clients: Clients, check_mode: bool, clock: Cl
     findings = preflight(options, clients, image, len(missing)) if missing else Findings(image)
     problems = [text for match in found if (text := matching.wanted_problem(match, options.role))]
     problems += findings.problems
-    if check_mode and missing and not problems:
+    # Without groups the dry run would ask about the VPC's default group.
+    if check_mode and missing and options.security_group_ids and not problems:
         request = launch_request(options, missing[0].node.name, findings.subnets[0], missing[0].generation, (image or {}).get("RootDeviceName", ""))
         problems += [text for text in [dry_run_problem(clients, request)] if text]
     check_problems(problems)

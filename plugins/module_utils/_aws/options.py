@@ -54,9 +54,11 @@ class NodeOptions:
     associate_public_ip: bool | None = None
     wait_timeout: int = 300
     concurrency: int = 4
+    # Check mode also predicts launches into security groups that do not exist yet; a launch needs them.
+    needs_groups: bool = True
 
     @classmethod
-    def of_params(cls, params: t.Mapping[str, t.Any]) -> NodeOptions:
+    def of_params(cls, params: t.Mapping[str, t.Any], check_mode: bool = False) -> NodeOptions:
         """Take a module's parameters; raise InputError for names that cannot be used."""
         check_cluster(params["cluster"])
         check_nodes(params["nodes"])
@@ -77,6 +79,7 @@ class NodeOptions:
             associate_public_ip=params["associate_public_ip"],
             wait_timeout=params["wait_timeout"],
             concurrency=max(1, params["concurrency"]),
+            needs_groups=not check_mode,
         )
 
     def problems(self) -> list[str]:
@@ -85,7 +88,7 @@ class NodeOptions:
         found = [f"{option}: is empty" for option, value in needed.items() if not value]
         if not self.subnet_ids or not all(self.subnet_ids):
             found.append("subnet_id: is empty; name one or more subnets of the cluster's VPC")
-        if not self.security_group_ids or not all(self.security_group_ids):
+        if (self.needs_groups and not self.security_group_ids) or not all(self.security_group_ids):
             found.append("security_group_ids: is empty; EC2 would take the VPC's default group, which is never right for a node")
         if len(self.security_group_ids) > 5:
             found.append(f"security_group_ids: {len(self.security_group_ids)} groups, an interface takes 5")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import os
 import stat
@@ -25,6 +26,7 @@ from .._talos import client, tls
 from .._talos.etcd import ENDPOINT_ATTEMPTS
 from .._talos.talosconfig import Endpoint, TalosConfig, endpoint, parse
 from .._talos.transport import Connection, TalosError, missing_library
+from .client import Api, KubernetesError, call, connect
 from .kubeconfig import Access, contexts, read
 
 API_SERVER_PORT = 6443
@@ -60,6 +62,21 @@ async def _first(config: TalosConfig, places: t.Sequence[Endpoint]) -> tuple[str
         except TalosError as error:
             errors.append(str(error))
     raise ManagerError(f"no control plane gives a kubeconfig: {'; '.join(errors) or 'there is no endpoint to ask'}")
+
+
+def endpoint_warning(api: Api, cluster_id: str) -> str:
+    """What is wrong when the endpoint in the machine configs does not lead to the cluster that api talks to; "" when it does.
+
+    A new cluster works for a while without, as its nodes find each other by Talos' discovery; its users, and nodes without discovery, do not.
+    """
+    try:
+        with connect(dataclasses.replace(api.access, server=api.access.endpoint, tls_server_name="")) as other:
+            found = call(other, "use it", "GET", "/api/v1/namespaces/kube-system", attempts=2)["metadata"]["uid"]
+        why = "" if found == cluster_id else "another cluster answers there"
+    except KubernetesError as error:
+        why = str(error)
+    cure = "Let its name lead to the load balancer of the Kubernetes API (a CNAME of that one's DNS name)"
+    return f"{api.access.endpoint}, the endpoint in the machine configs, does not lead to the cluster from here: {why} {cure}." if why else ""
 
 
 def save(params: t.Mapping[str, t.Any], check_mode: bool) -> Outcome:

@@ -34,6 +34,7 @@ class Access:
     """What one context of a kubeconfig says. PEM texts are str; an empty string means not given.
 
     ca_sha256 is the hex SHA-256 of the first CA certificate's DER form: two kubeconfigs with the same one mean the same cluster.
+    endpoint is the kubeconfig's own URL, also where server is another one.
     """
 
     context: str
@@ -45,6 +46,7 @@ class Access:
     key: str = dataclasses.field(default="", repr=False)
     token: str = dataclasses.field(default="", repr=False)
     proxy_url: str = ""
+    endpoint: str = ""
 
 
 def read(text: str, cluster: str = "", context: str = "", server: str = "") -> Access:
@@ -68,6 +70,7 @@ def read(text: str, cluster: str = "", context: str = "", server: str = "") -> A
         ca_sha256=ca_fingerprint(ca),
         tls_server_name=where.get("tls-server-name") or (urlsplit(url).hostname or "" if server else ""),
         proxy_url=where.get("proxy-url") or "",
+        endpoint=url,
         **_identity(user),
     )
 

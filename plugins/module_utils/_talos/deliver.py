@@ -55,6 +55,8 @@ class Options:
     identity_check: str
     wait_timeout: float
     concurrency: int
+    # Whether nodes are done only when they have joined the cluster; a new cluster's first control plane cannot before etcd is bootstrapped.
+    joins: bool = True
 
     @property
     def ca(self) -> str:
@@ -82,6 +84,7 @@ class Options:
             params["identity_check"],
             params["wait_timeout"],
             params["concurrency"],
+            params["until"] == "joined",
         )
 
 
@@ -320,6 +323,8 @@ class Delivery:
             target.seen = f"in maintenance mode, waits for its turn after {other.name}"
             target.deadline = time.monotonic() + self.options.wait_timeout
             return False
+        if not self.options.joins:
+            return True
         try:
             _place, rows = await self._etcd(target).rows()
         except ManagerError as error:
@@ -358,7 +363,10 @@ class Delivery:
         """Whether a node that has this cluster's certificate is done: running, and a control plane also votes in etcd."""
         if self._tls is None:
             return True
-        if not await self._inspect(target):
+        running = await self._inspect(target)
+        if not self.options.joins:
+            return target.stage in ("booting", "running")
+        if not running:
             return False
         return await self._votes(target) if self.options.control_planes else True
 

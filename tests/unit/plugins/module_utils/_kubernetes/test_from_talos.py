@@ -12,16 +12,20 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import urllib3
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import from_talos
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import api_for
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.client import connect
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import read
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import transport
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from tests.sandbox import pki
+from tests.unit.plugins.module_utils._kubernetes import exchange
 from tests.unit.plugins.module_utils._talos.server import Authority, Loop, Node, address, kubeconfig_reply, talosconfig
 
 CLUSTER = pki.kubernetes_pki("barney")
@@ -99,6 +103,21 @@ def test_the_api_server_of_the_one_that_answers_is_talked_to(node: Node) -> None
     with api_for({**options(node), "kubeconfig": None}) as api:
         assert api.access.server == f"https://{node.ip}:6443"
     assert from_talos.access(options(node, server="https://elsewhere:6443")).server == "https://elsewhere:6443"
+
+
+def test_an_endpoint_that_leads_elsewhere_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    direct = read(exchange.kubeconfig(), server="https://10.0.1.5:6443")
+    own = exchange.Expect("GET", "/api/v1/namespaces/kube-system", {"metadata": {"uid": "cluster-uid"}})
+    script = exchange.installed(monkeypatch, own, own)
+    with connect(direct) as api:
+        assert from_talos.endpoint_warning(api, "cluster-uid") == ""
+        assert "https://kube.test:6443, the endpoint in the machine configs" in from_talos.endpoint_warning(api, "other-uid")
+    assert script.left == []
+    refused = exchange.Expect("GET", "/api/v1/namespaces/kube-system", urllib3.exceptions.ProtocolError("refused"))
+    exchange.installed(monkeypatch, refused, refused)
+    with connect(direct) as api:
+        said = from_talos.endpoint_warning(api, "cluster-uid")
+    assert "the Kubernetes API server does not answer" in said and "CNAME" in said
 
 
 def test_nobody_gives_one(node: Node) -> None:

@@ -146,6 +146,7 @@ def run(authority: Authority, *rows: dict[str, t.Any], console: deliver.Console 
         "talosconfig": talosconfig(authority),
         "endpoints": [],
         "identity_check": "console" if console else "none",
+        "until": "joined",
         "wait_timeout": 20.0,
         "concurrency": 50,
     }
@@ -373,6 +374,7 @@ def _params(authority: Authority) -> dict[str, t.Any]:
         "talosconfig": None,
         "endpoints": [],
         "identity_check": "none",
+        "until": "joined",
         "wait_timeout": 1,
         "concurrency": 5,
     }
@@ -512,6 +514,24 @@ def test_unreadable_etcd_configures_nothing(machine: Make, authority: Authority,
     outcome = control(etcd, authority, row("cp-2", node), wait_timeout=0.2)
     assert "etcd cannot be read" in outcome.failures["cp-2"]
     assert node.calls == []
+
+
+def test_the_first_control_plane_is_configured_before_there_is_etcd(machine: Make, authority: Authority) -> None:
+    """Nobody can say who is in etcd, and it stays in stage booting until it is bootstrapped."""
+    node = machine(None, stage="booting").maintenance()
+    outcome = run(authority, row("cp-1", node), role="controlplane", endpoints=[address()], until="configured")
+    assert (outcome.failures, outcome.nodes[0]["stage"], outcome.nodes[0]["applied"]) == ({}, "booting", True)
+    assert "EtcdMemberList" not in node.names
+    again = run(authority, row("cp-1", node), role="controlplane", endpoints=[address()], until="configured")
+    assert (again.steps, again.failures, again.nodes[0]["was"]) == ([], {}, "configured")
+    stuck = run(authority, row("cp-1", node), role="controlplane", wait_timeout=0.2)
+    assert "last seen: stage booting" in stuck.failures["cp-1"]
+
+
+def test_one_that_still_installs_is_not_configured(machine: Make, authority: Authority) -> None:
+    node = machine(None, stage="installing").maintenance()
+    outcome = run(authority, row("cp-1", node), role="controlplane", until="configured", wait_timeout=0.5)
+    assert "last seen: stage installing" in outcome.failures["cp-1"]
 
 
 # ---- check mode and options ----

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster from nothing: barney has its secrets, and nothing else. One etcd whatever happens, and nothing is left when it goes.
+
+By default a run is killed after two of its changes, the ones around the bootstrap. `make kills` kills it after every one of them
+(KILLS=all; KILLS=3,22 are those): each costs a run and a half, all of them together one to two hours on two cores.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import worldview
+from tests.sandbox.fixture import RunningSandbox
+
+from .kills import killed_after
+from .playbooks import play, succeed
+from .scenes import Scene, World, scene, secret
+
+pytestmark = pytest.mark.slow
+
+Stage = t.Callable[[], RunningSandbox]
+PLANES = [f"barney-controlplane-{number}" for number in (1, 2, 3)]
+WORKERS = [f"barney-worker-{number}" for number in (1, 2)]
+UNFINISHED = "k8s-cluster-manager/unfinished"
+# A cluster of one: its run has all of the steps that come once, and the fewest of the others.
+SMALL = {"cluster": "barney", "control_planes": 1, "workers": 0}
+# Of SMALL: the launch's answer is lost, and the bootstrap's.
+CHOSEN = ("ec2.RunInstances", "talos.Bootstrap")
+
+
+def etcds(world: World) -> list[list[tuple[str, bool]]]:
+    """(name, whether it learns) of the members of every etcd that barney's control planes ever began."""
+    planes = {node.instance_id for node in worldview.nodes(world, "barney").values()}
+    members = [[member for member in etcd["members"] if member["instance_id"] in planes] for etcd in world["talos"]["etcd"]]
+    return [sorted((member["name"], member["learner"]) for member in found) for found in members if found]
+
+
+def owned(world: World) -> dict[str, list[str]]:
+    """The names of what AWS has of barney, by kind."""
+    found: dict[str, list[str]] = {}
+    for kind in ("instances", "volumes", "security_groups", "load_balancers", "target_groups"):
+        rows = [row for row in worldview.region(world)[kind].values() if row["tags"].get("Cluster") == "barney" and row.get("state") != "terminated"]
+        found[kind] = sorted(row["tags"].get("Name") or row.get("name", "") for row in rows)
+    return found
+
+
+def assert_healthy(world: World, planes: t.Collection[str], workers: t.Collection[str]) -> None:
+    """All of the cluster, and one of each."""
+    nodes = worldview.nodes(world, "barney")
+    assert set(nodes) == {*planes, *workers}
+    for node in nodes.values():
+        assert (node.state, node.stage, node.ready, node.records) == ("running", "running", True, [node.address]), node
+        assert UNFINISHED not in worldview.region(world)["instances"][node.instance_id]["tags"]
+    assert etcds(world) == [[(name, False) for name in sorted(planes)]]
+    for name in planes:
+        assert nodes[name].targets == {"apiserver-barney-6443:6443": "healthy"}
+    for name in workers:
+        # No ingress controller has been installed yet.
+        assert nodes[name].targets == {"ingress-barney-80:30080": "unhealthy", "ingress-barney-443:30443": "unhealthy"}
+    assert owned(world) == {
+        "instances": sorted(nodes),
+        "volumes": owned(world)["volumes"],
+        "security_groups": ["apiserver-barney", "ingress-barney", "node-barney"],
+        "load_balancers": ["apiserver-barney", "ingress-barney"],
+        "target_groups": ["apiserver-barney-6443", "ingress-barney-443", "ingress-barney-80"],
+    }
+    assert len(owned(world)["volumes"]) in (0, len(nodes))
+
+
+# From nothing, again, and away.
+
+
+class Story(t.NamedTuple):
+    """The scenes, in order, the kubeconfig's file, and the calls of the first run that changed something."""
+
+    made: Scene
+    again: Scene
+    deleted: Scene
+    removed: Scene
+    kubeconfig: str
+    mode: int
+    changes: list[str]
+
+
+@pytest.fixture(scope="module")
+def story(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    cloud = stage()
+    folder = tmp_path_factory.mktemp("kube")
+    words: dict[str, t.Any] = {"cluster": "barney", "kubeconfig_file": str(folder / "barney"), "timeout": 1500}
+    made = scene(cloud, "create_cluster.yml", **words)
+    succeed(made.run)
+    changes = cloud.control.mutating()
+    again = scene(cloud, "create_cluster.yml", **words)
+    text, mode = (folder / "barney").read_text(), stat.S_IMODE((folder / "barney").stat().st_mode)
+    gone: dict[str, t.Any] = {"nodes": [*WORKERS, *PLANES], "kubernetes": "talos", "allow_last_control_plane": True, "timeout": 1500}
+    deleted = scene(cloud, "delete_node.yml", cluster="barney", **gone)
+    removed = scene(cloud, "create_load_balancers.yml", cluster="barney", state="absent", timeout=900)
+    return Story(made, again, deleted, removed, text, mode, changes)
+
+
+def test_a_cluster_from_nothing(story: Story) -> None:
+    """Three control planes and two workers; and nothing of others is touched."""
+    assert_healthy(story.made.after, PLANES, WORKERS)
+    zones = [story.made.nodes("barney")[name].zone for name in PLANES]
+    assert len(set(zones)) == 3
+    assert story.made.strange("barney", *PLANES, *WORKERS, "barney", "apiserver-barney", "ingress-barney", "node-barney") == []
+
+
+def test_d12_etcd_is_bootstrapped_once(story: Story) -> None:
+    assert story.changes.count("talos.Bootstrap") == 1
+    first = story.changes.index("talos.Bootstrap")
+    assert story.changes[:first].count("talos.ApplyConfiguration") == 1
+    assert "elbv2.CreateListener" in story.changes[:first]
+
+
+def test_the_price_is_said_before_anything_is_bought(story: Story) -> None:
+    assert "3 × m5.xlarge" in story.made.run.output.split("TASK [k8s_cluster.manager.load_balancers : Make the security groups]")[0]
+
+
+def test_the_kubeconfig_is_written_for_its_owner_alone(story: Story) -> None:
+    """On request, and shown nowhere."""
+    config = yaml.safe_load(story.kubeconfig)
+    machine = yaml.safe_load(secret(story.made.before, "cluster-barney-machine-cp")["controlplane.yaml"])
+    assert config["clusters"][0]["cluster"]["server"] == machine["cluster"]["controlPlane"]["endpoint"]
+    assert story.mode == 0o600
+    key = config["users"][0]["user"]["client-key-data"]
+    for run in (story.made.run, story.again.run):
+        assert key[:60] not in run.output + str(run.tasks)
+
+
+def test_the_endpoint_of_the_machine_configs_leads_there(story: Story) -> None:
+    """It is the load balancer's, so there is nothing to warn of."""
+    assert "does not lead to the cluster" not in story.made.run.output
+
+
+def test_the_same_again_changes_nothing(story: Story) -> None:
+    assert succeed(story.again.run).changed == 0
+    assert story.again.changed == set()
+
+
+def test_removal_leaves_nothing(story: Story) -> None:
+    succeed(story.deleted.run)
+    assert story.deleted.nodes("barney") == {}
+    succeed(story.removed.run)
+    assert owned(story.removed.after) == {kind: [] for kind in owned(story.removed.after)}
+    assert [record["name"] for record in worldview.records(story.removed.after) if "barney" in record["name"]] == []
+
+
+# Check mode, and wrong words.
+
+
+@pytest.fixture(scope="module")
+def checked(stage: Stage) -> tuple[Scene, list[str]]:
+    cloud = stage()
+    return scene(cloud, "create_cluster.yml", "--check", cluster="barney", timeout=900), cloud.control.mutating()
+
+
+def test_check_mode_from_nothing_predicts_the_cluster(checked: tuple[Scene, list[str]]) -> None:
+    found, changes = checked
+    actions = succeed(found.run).actions
+    assert {node for module, node, verb, _target in actions if (module, verb) == ("ec2_node", "launch")} == {*PLANES, *WORKERS}
+    assert {node for module, node, verb, _target in actions if (module, verb) == ("talos_apply_config", "configure")} == {*PLANES, *WORKERS}
+    assert [(node, verb) for module, node, verb, _target in actions if module == "talos_bootstrap"] == [(PLANES[0], "bootstrap")]
+    assert {module for module, *_rest in actions} >= {"nlb", "cluster_security_group", "cloudflare_record"}
+    assert (changes, found.changed) == ([], set())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"control_planes": 0}, "control_planes: 0, workers: 2. A cluster has at least one control plane"),
+        ({"workers": -1}, "control_planes: 3, workers: -1."),
+        ({"control_planes": "three"}, "create_cluster_control_planes"),
+        ({"kubernetes": "perhaps"}, "perhaps"),
+    ],
+)
+def test_wrong_words(cloud: RunningSandbox, words: dict[str, t.Any], says: str) -> None:
+    run = play(cloud.env, "create_cluster.yml", cluster="barney", **words)
+    assert run.code != 0
+    assert says in run.output
+    assert cloud.control.mutating() == []
+
+
+def test_nothing_is_bought_for_what_cannot_become_a_cluster(cloud: RunningSandbox, tmp_path: Path) -> None:
+    """Wrong in the workers' machine config, and another cluster's talosconfig: told before the first load balancer is made."""
+    world = cloud.control.world()
+    (tmp_path / "talosconfig").write_text(secret(world, "cluster-fargle-talosconfig")["talosconfig"])
+    run = play(cloud.env, "create_cluster.yml", cluster="barney", cluster_talosconfig_file=str(tmp_path / "talosconfig"))
+    assert run.code != 0
+    assert "its ca is not the machine config's machine.ca" in run.message
+    assert cloud.control.mutating() == []
+
+
+def test_nodes_are_not_added_to_a_cluster_that_is_not_there(cloud: RunningSandbox) -> None:
+    """create_node never bootstraps by itself."""
+    run = play(cloud.env, "create_node.yml", cluster="barney", role="controlplane")
+    assert run.code != 0
+    assert "create_cluster.yml makes a cluster from nothing" in run.message
+    assert cloud.control.mutating() == []
+
+
+# Runs that are killed.
+
+
+def small_changes() -> list[str]:
+    """What a run of SMALL changes, in order (the two tests that use it make sure of that)."""
+    groups = ["ec2.CreateSecurityGroup"] * 3 + ["ec2.AuthorizeSecurityGroupIngress"] * 3
+    target_group = ["elbv2.CreateTargetGroup", "elbv2.ModifyTargetGroupAttributes"]
+    balancer = ["elbv2.CreateLoadBalancer", "elbv2.ModifyLoadBalancerAttributes"]
+    api = [*target_group, *balancer, "elbv2.CreateListener"]
+    ingress = [*target_group, *target_group, *balancer, *["elbv2.CreateListener"] * 2]
+    node = ["ec2.RunInstances", "talos.ApplyConfiguration", "talos.Bootstrap", "elbv2.RegisterTargets", "cloudflare.batch_records", "ec2.DeleteTags"]
+    return [*groups, *api, *ingress, *node]
+
+
+def points() -> list[int]:
+    """After which changes of SMALL runs are killed."""
+    wanted = os.environ.get("KILLS", "")
+    if wanted == "all":
+        return list(range(1, len(small_changes()) + 1))
+    return [int(number) for number in wanted.split(",")] if wanted else [small_changes().index(change) + 1 for change in CHOSEN]
+
+
+@pytest.mark.parametrize("point", points())
+def test_d12_a_killed_run_is_finished_by_the_next(cloud: RunningSandbox, point: int) -> None:
+    """Killed right after the change took effect: one etcd, one of everything."""
+    assert killed_after(cloud, "create_cluster.yml", point, **SMALL) == small_changes()[point - 1]
+    succeed(play(cloud.env, "create_cluster.yml", timeout=900, **SMALL))
+    assert_healthy(cloud.control.world(), PLANES[:1], [])
