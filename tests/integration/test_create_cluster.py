@@ -111,7 +111,10 @@ def test_a_cluster_from_nothing(story: Story) -> None:
     assert_healthy(story.made.after, PLANES, WORKERS)
     zones = [story.made.nodes("barney")[name].zone for name in PLANES]
     assert len(set(zones)) == 3
-    assert story.made.strange("barney", *PLANES, *WORKERS, "barney", "apiserver-barney", "ingress-barney", "node-barney") == []
+    before, after = story.made.before, story.made.after
+    for other in ("fargle", "fargle2"):
+        assert worldview.nodes(before, other) == worldview.nodes(after, other)
+    assert [record for record in worldview.records(before) if record not in worldview.records(after)] == []
 
 
 def test_d12_etcd_is_bootstrapped_once(story: Story) -> None:
