@@ -26,7 +26,10 @@ KEY = secrets.token_bytes(32)
 SECRET_WORD = re.compile(r"pass(?:word|phrase|wd)?$|secret|token$|private_?key$|api_?key$|credential|^key$|^auth$|^data$|authorization", re.IGNORECASE)
 URL_USER = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 NAMED_VALUE = re.compile(r"(?i)((?:token|password|passwd|secret|passphrase|apikey|api_key|authorization)[=:]\s*)([^\s&,;\"']+)")
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|LS0tLS1CRUdJTi[A-Za-z0-9+/]*(?:UFJJVkFURS|BSSVZBVE|QUklWQVRF)")
+PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+# The same in base64: its beginning, and the word in each of the three positions that it can have behind it.
+ENCODED_BEGIN = "LS0tLS1CRUdJTi"
+ENCODED_PRIVATE = re.compile("UFJJVkFURS|BSSVZBVE|QUklWQVRF")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -36,10 +39,15 @@ def mark(value: str) -> str:
     return f"(secret {digest})" if value else ""
 
 
+def _holds_key(text: str) -> bool:
+    begin = text.find(ENCODED_BEGIN)
+    return PRIVATE_KEY.search(text) is not None or (begin >= 0 and ENCODED_PRIVATE.search(text, begin) is not None)
+
+
 @functools.lru_cache(maxsize=4096)
 def scrub(text: str) -> str:
     """A text that is not secret as such, without the secrets such texts sometimes carry: URL users, token=..., private keys."""
-    if PRIVATE_KEY.search(text):
+    if _holds_key(text):
         return mark(text)
     if "://" in text:
         text = URL_USER.sub(lambda match: mark(match[0]), text)

@@ -176,8 +176,8 @@ def parse_duration(node: Scalar, kind: str, minor: int) -> int:
         raise ConfigError('must be a duration such as "10m" or "1h30m"')
     sign = -1 if text.startswith("-") else 1
     body = text[1:] if text[:1] in ("+", "-") else text
-    parts = DURATION_PART.findall(body)
-    if body != "0" and (not parts or "".join(number + unit for number, unit in parts) != body or len(body) > 64):
+    parts = DURATION_PART.findall(body) if len(body) <= 64 else []
+    if body != "0" and (not parts or "".join(number + unit for number, unit in parts) != body):
         raise ConfigError('must be a duration such as "10m" or "1h30m"')
     total = sum(_nanoseconds(number, UNITS[unit]) for number, unit in parts)
     if total > (2**63 if sign < 0 else 2**63 - 1):

@@ -464,6 +464,7 @@ CLUSTER_CHECKS: tuple[Check, ...] = (_endpoint, _cluster_network, _cluster_key, 
 
 # ---- Kubernetes' version ----------------------------------------------------------------------------------------------------------------
 
+MAX_IMAGE = 1000
 IMAGE_VERSION = re.compile(r".*:v(\d+)\.(\d+)\.\d+[^@]*(?:@.*)?")
 
 IMAGES = (
@@ -483,7 +484,7 @@ def _kubernetes_versions(config: Config, legacy: dict[str, t.Any], minor: int) -
     oldest = OLDEST_KUBERNETES[minor]
     for kind, path in IMAGES:
         image = functools.reduce(lambda value, key: (value or {}).get(key), path, t.cast(t.Any, config.get(kind)))
-        match = IMAGE_VERSION.fullmatch(image or "")
+        match = IMAGE_VERSION.fullmatch(image or "") if len(image or "") <= MAX_IMAGE else None
         if match and (int(match[1]) != 1 or not oldest <= int(match[2]) <= oldest + 5):
             where = ".".join((*([kind] if kind else []), *path))
             yield Warn(f"{where}: Kubernetes {match[1]}.{match[2]} is outside what Talos 1.{minor} runs (1.{oldest} to 1.{oldest + 5}); the node refuses it")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import time
@@ -12,6 +13,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import redact
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos._fields import KINDS
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.render import NodeInput, render_nodes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import ConfigError, shown_key
@@ -184,3 +186,23 @@ def test_words_of_the_format_are_repeated() -> None:
     assert {word for word in words if "[" not in word and "<" not in word and shown_key(word) != word} == set()
     assert "machine.kubernetesTalosAPIAccess: unknown key" in message(CLEAN, "machine: {kubernetesTalosAPIAccess: x}")
     assert "machine.net.ipv4.conf.all: unknown key" in message(CLEAN, "machine: {net.ipv4.conf.all: x}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "machine: {{time: {{bootTimeout: '{}x'}}}}".format("0" * 20_000),
+        "machine: {{kubelet: {{extraConfig: {{a: {}}}}}}}".format("LS0tLS1CRUdJTi" * 50_000),
+        "machine: {{kubelet: {{image: '{}\n\nx'}}}}".format(":v1.1.1@" * 50_000),
+    ],
+)
+def test_long_texts_take_no_longer_than_their_length(text: str) -> None:
+    message(CLEAN, text)
+
+
+@pytest.mark.parametrize("begin", ["", "x", "xy"])
+def test_a_private_key_in_base64_is_marked(begin: str) -> None:
+    encoded = base64.b64encode(b"-----BEGIN EC" + begin.encode() + b" PRIVATE KEY-----\nabc\n").decode()
+    assert redact.scrub(f"see {encoded}").startswith("(secret ")
+    certificate = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nabc\n").decode()
+    assert redact.scrub(certificate) == certificate
