@@ -42,17 +42,62 @@ def leaked(output: str, texts: t.Iterable[str]) -> set[str]:
     """The secrets in an output that none of the input's texts has in a place that may be shown."""
     held = found(output)
     if held:
-        for text in texts:
+        every = list(texts)
+        for text in every:
             held -= _public(text)
+        for source in _copied(every):
+            held -= _below(every[0], source)
     return held
 
 
-def _public(text: str) -> set[str]:
+def _copied(texts: list[str]) -> t.Iterator[str]:
+    """The pointers from which JSON patches copy or move something to a place that may be shown: the user has it there then."""
+    for text in texts:
+        for node in _nodes(text):
+            operations = [_words(item) for item in node.items] if isinstance(node, Sequence) else []
+            for words in (*operations, *(words for item in operations for words in _listed_words(item.get("", "")))):
+                field = _at(words.get("path", "")) if words.get("op") in ("copy", "move") else None
+                if field is not None and not field.secret:
+                    yield words.get("from", "")
+
+
+def _nodes(text: str) -> list[Node]:
     try:
-        nodes = documents(text)
+        return documents(text)
     except ConfigError:
-        return set()
-    return set().union(*map(_document, nodes))
+        return []
+
+
+def _words(item: Node) -> dict[str, str]:
+    """The scalars of a mapping; a text by itself is under ""."""
+    if isinstance(item, Scalar):
+        return {"": item.text}
+    return {key.text: value.text for key, value in item.pairs if isinstance(value, Scalar)} if isinstance(item, Mapping) else {}
+
+
+def _listed_words(text: str) -> list[dict[str, str]]:
+    return [_words(item) for node in _nodes(text) if isinstance(node, Sequence) for item in node.items]
+
+
+def _below(text: str, pointer: str) -> set[str]:
+    """The secrets in a config at a JSON pointer and below."""
+    held: set[str] = set()
+    for node in _nodes(text):
+        here: Node | None = node
+        for part in pointer.split("/")[1:]:
+            here = here.get(part) if isinstance(here, Mapping) else None
+        held |= _every(here) if here is not None else set()
+    return held
+
+
+def _every(node: Node) -> set[str]:
+    if isinstance(node, Scalar):
+        return found(node.text)
+    return set().union(*map(_every, node.items if isinstance(node, Sequence) else [value for _key, value in node.pairs]))
+
+
+def _public(text: str) -> set[str]:
+    return set().union(*map(_document, _nodes(text)))
 
 
 def _document(node: Node) -> set[str]:

@@ -138,6 +138,13 @@ def test_what_is_secret_depends_on_its_place(text: str, shown: bool) -> None:
     assert (leaked(f"an output with {SECRET} in it", [text.format(SECRET)]) == {"0007"}) is shown
 
 
+@pytest.mark.parametrize(("path", "shown"), [("/version", False), ("/cluster/token", True)])
+def test_what_a_patch_copies_to_a_place_that_is_shown_is_no_secret(path: str, shown: bool) -> None:
+    patch = json.dumps([{"op": "copy", "from": "/machine/token", "path": path}])
+    for text in (patch, json.dumps([patch])):
+        assert (leaked(SECRET, [OPTIONS["config"], text]) == {"0007"}) is shown
+
+
 def busy(options: Options) -> Outcome:
     """Takes more than a second of CPU time."""
     until = time.process_time() + 1.1
