@@ -12,7 +12,8 @@ import typing as t
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.table import Field
 
 from . import values, yamlwriter
-from .cases import Case, Row, rows
+from .cases import Case, Row, known, rows
+from .skeletons import CONTROL_PLANE, DOCUMENTS, WORKER
 
 FIRST_DELETE = 8
 
@@ -23,22 +24,6 @@ ITEM_KEYS: dict[str, tuple[str, t.Any]] = {
     "by-name": ("name", "PodSecurity"),
     "by-mountpath": ("mountPath", "/etc/a"),
     "by-image": ("image", "registry.example/*"),
-}
-
-WORKER: dict[str, t.Any] = {
-    "version": "v1alpha1",
-    "machine": {"type": "worker", "token": "abcdef.0123456789", "ca": {"crt": "YQ==", "key": ""}, "certSANs": []},
-    "cluster": {"controlPlane": {"endpoint": "https://10.0.0.1:6443"}, "token": "ghijkl.0123456789", "ca": {"crt": "YQ==", "key": ""}},
-}
-CONTROL_PLANE: dict[str, t.Any] = {
-    "version": "v1alpha1",
-    "machine": {"type": "controlplane", "token": "abcdef.0123456789", "ca": {"crt": "YQ==", "key": "Yg=="}, "install": {"disk": "/dev/sda"}},
-    "cluster": {
-        "controlPlane": {"endpoint": "https://10.0.0.1:6443"},
-        "clusterName": "c",
-        "ca": {"crt": "YQ==", "key": "Yg=="},
-        "etcd": {"ca": {"crt": "YQ==", "key": "Yg=="}},
-    },
 }
 
 
@@ -85,22 +70,32 @@ class RowCases:
             value = _wrap(parent, field, value, keys)
         return t.cast("dict[str, t.Any]", value)
 
-    def document(self, value: t.Any, absent: bool = False, keys: bool = True) -> dict[str, t.Any]:
-        """A whole document with the value at the row's path, or without it."""
-        body = {} if absent else self.place(value, keys)
+    def document(self, value: t.Any, keys: bool = True) -> dict[str, t.Any]:
+        """A patch's document: with the value at the row's path and nothing else."""
+        body = self.place(value, keys)
         if not self.row.kind:
             return {"machine": {}, **body} if not {"machine", "cluster"} & body.keys() else body
-        return {"apiVersion": "v1alpha1", "kind": self.row.kind, **({"name": "eth9"} if "name" in self.row.chain[0].fields else {}), **body}
+        return {**self.head(), **body}
+
+    def head(self) -> dict[str, t.Any]:
+        """What identifies a document of the row's kind."""
+        name = {"name": DOCUMENTS.get(self.row.kind, {}).get("name", "eth9")} if "name" in self.row.chain[0].fields else {}
+        return {"apiVersion": "v1alpha1", "kind": self.row.kind, **name}
+
+    def skeleton(self) -> dict[str, t.Any]:
+        """A valid document of the row's kind without the row."""
+        whole = {**self.head(), **DOCUMENTS.get(self.row.kind, {})} if self.row.kind else CONTROL_PLANE if self.number % 2 else WORKER
+        return without(whole, [field.name for field in self.row.chain[1:]])
 
     def base(self, value: t.Any) -> list[t.Any]:
-        """The base: a skeleton with the value (None: without the path), now and then more documents."""
+        """The base: a valid document with the value (None: without the path), now and then more documents."""
         head = self.row.field.name in ("apiVersion", "kind") or (self.row.kind and self.row.field.path == "name")
-        skeleton = CONTROL_PLANE if self.number % 2 else WORKER
+        document = self.skeleton() if value is None else merged(self.skeleton(), self.place(value))
         if not self.row.kind:
-            bare = without(skeleton, [field.name for field in self.row.chain[1:]])
-            return [bare if value is None else merged(bare, self.place(value))]
-        document = [] if head and value is None else [self.document(value, absent=value is None)]
-        return document if self.number % 3 and document else [skeleton, *document]
+            return [document]
+        legacy = CONTROL_PLANE if known(self.row.kind).control_plane_only or self.number % 2 else WORKER
+        documents = [] if head and value is None else [document]
+        return documents if self.number % 3 and documents else [legacy, *documents]
 
     def patch(self, value: t.Any) -> list[t.Any]:
         """A strategic patch that sets the path; every ninth brings a second document."""

@@ -63,7 +63,7 @@ def verdict(referee: Referee, case: Case, answer: Answer, minor: int) -> Verdict
         found = [] if crashed else names.refusal(answer.error, refused_text(referee, case, answer.error), minor)
         return Verdict(refused=True, crashed=crashed, names=tuple(found))
     invalid = tuple(names.problems(words, answer.text, minor) for words in answer.invalid)
-    warnings = tuple([names.problem(words) for words in one] for one in answer.warnings)
+    warnings = tuple([names.problem(line) for words in one for line in words.split("\n")] for one in answer.warnings)
     return Verdict(answer.text, invalid=invalid, warnings=warnings)
 
 
@@ -105,9 +105,12 @@ def _validation(wanted: Verdict, theirs: Answer, mine: Answer) -> t.Iterator[tup
     for number, mode in enumerate(MODES):
         if bool(wanted.invalid[number]) != bool(mine.invalid[number]):
             yield f"only {'they' if wanted.invalid[number] else 'we'} find invalid ({mode})", theirs.invalid[number], mine.invalid[number]
-        unnamed = names.unmatched(wanted.invalid[number], mine.invalid[number].split("\n") if mine.invalid[number] else [])
+        messages = mine.invalid[number].split("\n") if mine.invalid[number] else []
+        unnamed = names.unmatched(wanted.invalid[number], messages)
         if unnamed:
             yield f"problem not named ({mode}) {_shown(unnamed[0])}", theirs.invalid[number], mine.invalid[number]
+        if len(wanted.invalid[number]) > len(messages):
+            yield f"fewer problems ({mode})", theirs.invalid[number], mine.invalid[number]
         unwarned = names.unmatched(wanted.warnings[number], mine.warnings[number])
         if unwarned:
             yield f"warning not given ({mode}) {_shown(unwarned[0])}", "\n".join(theirs.warnings[number]), "\n".join(mine.warnings[number])

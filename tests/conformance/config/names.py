@@ -22,7 +22,7 @@ import typing as t
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import table
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.table import Field
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import KEY_SHOWN
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.yamltext import KEY_SHOWN, NULLS
 
 Path = tuple[t.Union[str, int], ...]
 
@@ -87,6 +87,8 @@ def refusal(error: str, text: str, minor: int) -> list[Name]:
         return _merge(error)
     if "patch" in error and ("path '" in error or "inner key in '" in error or "list item '" in error):
         return [Name(word=f"'{shown(path, '.')}'") for path in dict.fromkeys(re.findall(r"(?:path|key in|item) '([^']*)'", error))]
+    if "found in sequence node for path " in error:
+        return [Name(word=shown(error.rpartition("for path ")[2], "."))]
     if "rfc6902" in error or "Unexpected kind" in error:
         return _operation(error)
     located = values(text)
@@ -101,6 +103,8 @@ def _documents(error: str) -> list[Name]:
     found = re.findall(r"(?:decoding document|duplicate document) v1alpha1/([A-Z]\w+)/", error)
     found += re.findall(r"error decoding ([A-Z]\w+) to ", error)
     found += re.findall(r'"([^"]+)" "[^"]*": not registered', error)
+    found += re.findall(r"missing (kind|apiVersion)", error)
+    found += re.findall(r"duplicate document /(v1alpha1)/", error)
     found += [word for pair in re.findall(r"(?:duplicate document:|documents:) (\S+)(?: and (\S+))?", error) for word in pair if word]
     return [Name(word=shown(word.rstrip("/"), "/")) for word in dict.fromkeys(found) if word.rstrip("/")]
 
@@ -152,6 +156,7 @@ def _unknown(error: str, text: str, minor: int) -> list[Name]:
     tree = yaml.load(error.partition("during decoding:\n")[2], Loader=yaml.BaseLoader)  # noqa: S506 - texts only
     for document in _plain_documents(text):
         kind = document.get("kind", "") if isinstance(document, dict) else ""
+        kind = "" if kind in NULLS else kind
         known = table.kind(kind) if isinstance(kind, str) else None
         if known is not None and _contains(document, tree):
             return [Name(paths=(path,), kind=t.cast(str, kind)) for path in _unknown_paths(tree, document, known.root, minor)]
@@ -270,23 +275,43 @@ def missing(names: t.Iterable[Name], message: str) -> list[Name]:
 
 # ---- problems of validation -----------------------------------------------------------------------------------------------------------
 
+DOCUMENT = re.compile(r"([A-Z]\w+)(/\S*)?: ")
 HEADING = re.compile(r"\t\* (?:.*: )?\d+ errors? occurred:")
 WORD = re.compile(r"[A-Za-z][\w.\[\]]*")
 
 
 def problems(invalid: str, text: str, minor: int) -> list[list[Name]]:
-    """What each problem of a validation names: its document and the fields in it. A text that does not load is one problem."""
+    """What each problem of a validation names: its document and the fields in it; once if several name the same fields.
+
+    A text that does not load is one problem. Lines after a problem's first are problems of the same document.
+    """
     if not invalid:
         return []
     if not re.match(r"\d+ errors? occurred:", invalid):
-        return [[name] for name in refusal(invalid, text, minor)] or [[]]
-    lines = [line for line in invalid.split("\n") if line.startswith("\t* ") and not HEADING.fullmatch(line)]
-    return [problem(line.removeprefix("\t* ")) for line in lines]
+        return [refusal(invalid, text, minor)]
+    invalid = _unfolded(invalid, text)
+    found: dict[str, list[Name]] = {}
+    prefix = ""
+    for line in invalid.split("\n")[1:]:
+        if line.startswith("\t* "):
+            prefix = (DOCUMENT.match(line.removeprefix("\t* ")) or [""])[0]
+        if line and not HEADING.fullmatch(line):
+            words = line.removeprefix("\t* ") if line.startswith("\t* ") else prefix + line
+            found.setdefault(words, problem(words))
+    return list({(tuple(names), "" if any(name.word[:1].islower() for name in names) else words): names for words, names in found.items()}.values())
+
+
+def _unfolded(invalid: str, text: str) -> str:
+    """The problems with the line breaks of quoted values taken out."""
+    broken = {str(one.node.value) for one in values(text) if isinstance(one.node, yaml.ScalarNode) and "\n" in one.node.value} if "\n" in text else set()
+    for value in sorted(broken, key=len, reverse=True):
+        invalid = invalid.replace(value, value.replace("\n", " "))
+    return invalid
 
 
 def problem(line: str) -> list[Name]:
     """What one problem or warning names: the document it begins with, and words with a dot or a capital that are fields of the format."""
-    document = re.match(r"([A-Z]\w+)(/\S*)?: ", line)
+    document = DOCUMENT.match(line)
     kind = document[1] if document and table.kind(document[1]) is not None else ""
     body = re.sub(r'"[^"]*"', " ", line[document.end() :] if document and kind else line)
     words = [match[0].rstrip(".") for match in WORD.finditer(body)]
@@ -305,9 +330,14 @@ def _field_names() -> frozenset[str]:
 
 
 def unmatched(wanted: t.Iterable[list[Name]], messages: t.Sequence[str]) -> list[list[Name]]:
-    """The problems that none of our messages names."""
-    lower = [message.lower() for message in messages]
-    return [names for names in wanted if not any(_names_all(names, message, folded) for message, folded in zip(messages, lower, strict=True))]
+    """The problems that none of our messages names; those of a text that does not load (they have paths) may need several."""
+    pairs = [(message, message.lower()) for message in messages]
+    whole = ("\n".join(messages), "\n".join(messages).lower())
+    return [
+        names
+        for names in wanted
+        if not any(_names_all(names, message, folded) for message, folded in ([whole] if messages and any(name.paths for name in names) else pairs))
+    ]
 
 
 def _names_all(names: list[Name], message: str, folded: str) -> bool:

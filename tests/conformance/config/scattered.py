@@ -13,7 +13,8 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.table i
 
 from . import values, yamlwriter
 from .cases import Case, kinds, known
-from .directed import CONTROL_PLANE, ITEM_KEYS, WORKER, merged
+from .directed import ITEM_KEYS, merged
+from .skeletons import CONTROL_PLANE, DOCUMENTS, WORKER
 
 NAMES = ("one", "two", "eth0", "eth10")
 MAP_KEYS = ("a", "b", "eth2", "eth10", "x.y/z", "10", "true")
@@ -82,7 +83,7 @@ class Generator:
         return result
 
     def document(self, kind: str, density: float, whole: bool = False) -> dict[str, t.Any]:
-        """A document of a kind, its identity always right; a whole legacy document is one that could be valid."""
+        """A document of a kind, its identity always right; a whole document is one that could be valid."""
         body = self.struct(kind, known(kind).root, density)
         if not kind:
             body.pop("version", None)
@@ -90,7 +91,8 @@ class Generator:
             return t.cast("dict[str, t.Any]", merged(self.random.choice([WORKER, CONTROL_PLANE]), body)) if whole else body
         head = {"apiVersion": "v1alpha1", "kind": kind}
         name = {"name": self.random.choice(NAMES)} if known(kind).named else {}
-        return {**head, **name, **{key: value for key, value in body.items() if key != "name"}}
+        rest = {key: value for key, value in body.items() if key != "name"}
+        return {**head, **name, **t.cast("dict[str, t.Any]", merged(DOCUMENTS.get(kind, {}), rest) if whole else rest)}
 
     # ---- patches ----------------------------------------------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ CEL = {
 
 SUBNETS = ("10.1.0.5/24", "fd00::5/64", "192.168.0.0/16")
 ADDRESSES = ("10.0.0.7", "fd00::7", "192.168.0.1")
-IMAGES = ("registry.example/a/b:v1.33.1", "registry.example/c:v1.31.0", "registry.example/d@sha256:" + "0" * 64)
+IMAGES = ("registry.example/a/b:v1.33.1", "registry.example/two:v1.31.0", "registry.example/d/e@sha256:" + "0" * 64)
 
 # By path (document kind, a colon, path): strings that mean something to validation.
 SPECIAL: tuple[tuple[re.Pattern[str], tuple[t.Any, ...]], ...] = tuple(
