@@ -14,7 +14,7 @@ import yaml
 from . import names
 from .cases import Case
 from .names import Name
-from .oracle import MODES, Answer, Referee
+from .oracle import CRASHED, MODES, Answer, Referee
 
 NOTHING = "machine: {}\n"
 
@@ -46,7 +46,7 @@ class Difference:
     @property
     def kind(self) -> str:
         """What differs, and the words of it that do not vary from case to case."""
-        words = self.mine if self.what == "only we refuse" else self.theirs
+        words = self.mine if self.what in ("only we refuse", "we crash") else self.theirs
         if self.what == "text":
             pairs = zip(self.theirs.split("\n"), self.mine.split("\n"), strict=False)
             words = " / ".join(next((pair for pair in pairs if pair[0] != pair[1]), ("(length)", "")))
@@ -88,7 +88,9 @@ def difference(case: Case, wanted: Verdict, theirs: Answer, mine: Answer) -> Dif
 
 def _differences(wanted: Verdict, theirs: Answer, mine: Answer) -> t.Iterator[tuple[str, str, str]]:
     """(what, their words, ours) of each difference."""
-    if wanted.refused != bool(mine.error):
+    if mine.error.startswith(CRASHED):
+        yield "we crash", theirs.error or theirs.text, mine.error
+    elif wanted.refused != bool(mine.error):
         what = "only they crash" if wanted.crashed else "only they refuse" if wanted.refused else "only we refuse"
         yield what, theirs.error or theirs.text, mine.error or mine.text
     elif wanted.refused:

@@ -19,6 +19,7 @@ from .cases import Case
 
 REFEREES = Path(__file__).resolve().parent / "referee"
 MODES = ("metal", "cloud")
+CRASHED = "the engine crashed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,13 @@ class Engine:
         self.minor = minor
 
     def answer(self, case: Case) -> Answer:
-        """Patch, then validate what came out in each mode."""
+        """Patch, then validate what came out in each mode. A crash is an answer too: it differs from all others."""
+        try:
+            return self._answer(case)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
+            return Answer(error=f"{CRASHED}: {type(error).__name__}: {error}")
+
+    def _answer(self, case: Case) -> Answer:
         try:
             result = patching.Patched(self.minor, text=case.config)
             for patch in [patching.load_patch(patch, self.minor) for patch in case.patches]:

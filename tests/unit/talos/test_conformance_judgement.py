@@ -76,6 +76,16 @@ def test_an_engine_that_lies_is_counted() -> None:
     assert [sample.what for sample in judged([CASE], engine=Liar()).samples.values()] == ["only we refuse"]
 
 
+def test_a_crash_of_the_engine_is_counted_even_if_talos_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(self: Engine, case: Case) -> Answer:
+        raise AttributeError("oh")
+
+    monkeypatch.setattr(Engine, "_answer", crash)
+    for theirs in (Answer(error="some refusal"), Answer(text="other")):
+        found = judged([CASE], {CASE: theirs}).samples.values()
+        assert [(sample.what, sample.mine) for sample in found] == [("we crash", "the engine crashed: AttributeError: oh")]
+
+
 def test_what_validation_says_counts_in_each_mode() -> None:
     right = Engine(13).answer(CASE)
     for number in range(2):
