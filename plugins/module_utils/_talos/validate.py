@@ -377,7 +377,7 @@ def _etcd(subject: Subject) -> t.Iterator[Message]:
         yield "cluster.etcd.subnet: etcd subnet can't be set when advertised subnets are set"
     advertised = etcd.get("advertisedSubnets") or ([etcd["subnet"]] if etcd.get("subnet") else [])
     yield from checks.subnets(advertised, "cluster.etcd.advertisedSubnets", "etcd advertised subnet")
-    yield from checks.subnets(etcd.get("listenSubnets") or [], "cluster.etcd.listenSubnets", "etcd listen subnet")
+    yield from checks.subnets(etcd.get("listenSubnets") or advertised, "cluster.etcd.listenSubnets", "etcd listen subnet")
 
 
 def _manifests(subject: Subject) -> t.Iterator[Message]:

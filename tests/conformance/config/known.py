@@ -36,8 +36,6 @@ class Known:
         )
 
 
-NEWER = "the field came with a later patch release of this minor than the module proxy has; the engine goes by the newest patch release"
-
 KNOWN: dict[str, Known] = {
     "delete in a missing document": Known(
         "only we refuse",
@@ -52,11 +50,6 @@ KNOWN: dict[str, Known] = {
         "replace operation value must be object or array",
         (6, 9),
         "Talos ignores the operation, and later refuses it",
-    ),
-    "strictCgroupClassOrdering": Known(r"only they refuse|not named strictCgroupClassOrdering", "strictCgroupClassOrdering", "", (12, 12), NEWER),
-    "swap as a file system": Known(r"only they refuse|not named filesystem\.type", "swap does not belong to FilesystemType", "", (10, 10), NEWER),
-    "checkSecurebootStatusOnEnroll": Known(
-        r"only they refuse|not named [\w.]*\.checkSecurebootStatusOnEnroll", "checkSecurebootStatusOnEnroll", "", (6, 6), NEWER
     ),
 }
 

@@ -103,7 +103,6 @@ def _documents(error: str) -> list[Name]:
     found = re.findall(r"(?:decoding document|duplicate document) v1alpha1/([A-Z]\w+)/", error)
     found += re.findall(r"error decoding ([A-Z]\w+) to ", error)
     found += re.findall(r'"([^"]+)" "[^"]*": not registered', error)
-    found += re.findall(r"missing (kind|apiVersion)", error)
     found += re.findall(r"duplicate document /(v1alpha1)/", error)
     found += [word for pair in re.findall(r"(?:duplicate document:|documents:) (\S+)(?: and (\S+))?", error) for word in pair if word]
     return [Name(word=shown(word.rstrip("/"), "/")) for word in dict.fromkeys(found) if word.rstrip("/")]
@@ -120,10 +119,17 @@ def _line(line: int, words: str, located: list[Located]) -> list[Name]:
         wanted = {"map": yaml.MappingNode, "seq": yaml.SequenceNode}.get(shape[1], yaml.ScalarNode)
         here = [one for one in here if isinstance(one.node, wanted) and (not shape[2] or str(one.node.value).startswith(shape[2].removesuffix("...")))]
     else:
-        quoted = [one for one in here if isinstance(one.node, yaml.ScalarNode) and one.path and str(one.node.value) and str(one.node.value) in words]
-        here = quoted or [one for one in here if one.path]
+        here = _quoted(words, here) or [one for one in here if one.path]
     within = any(isinstance(one.node, yaml.CollectionNode) for one in here) and not shape
     return [Name(paths=tuple(one.path for one in here), kind=here[0].kind, within=within)] if here else []
+
+
+def _quoted(words: str, here: list[Located]) -> list[Located]:
+    """The scalars whose value an error quotes or has in it as a word; a value of one or two letters proves nothing."""
+    scalars = [one for one in here if isinstance(one.node, yaml.ScalarNode) and one.path]
+    quoted = {*re.findall(r'"([^"]*)"', words), *re.findall(r"^(\S*) does not belong", words)}
+    told = [one for one in scalars if one.node.value in quoted]
+    return told or [one for one in scalars if len(one.node.value) > 2 and one.node.value in words]
 
 
 VALUE_WORDS = re.compile(r'"([^"]*)"|^(\S+) does not belong| size (\S+): ')
@@ -197,7 +203,7 @@ def _unknown_paths(tree: t.Any, document: t.Any, field: Field | None, minor: int
 
 # ---- merges ---------------------------------------------------------------------------------------------------------------------------
 
-STEP = re.compile(r"merge field (\w+)\.(\w+)\.(\w+)|merge map key [^\[]*(?:\[[^\]]*\](?:interface \{\}|\S*?))?\[([^\]]*)\]")
+STEP = re.compile(r"merge field (\w+)\.(\w+)\.(\w+)|merge map key .*?\[([^\[\]]*)\](?=: )")
 
 
 def _merge(error: str) -> list[Name]:
@@ -276,7 +282,7 @@ def missing(names: t.Iterable[Name], message: str) -> list[Name]:
 # ---- problems of validation -----------------------------------------------------------------------------------------------------------
 
 DOCUMENT = re.compile(r"([A-Z]\w+)(/\S*)?: ")
-HEADING = re.compile(r"\t\* (?:.*: )?\d+ errors? occurred:")
+HEADING = re.compile(r"(?:\t\* )?(?:.*: )?\d+ errors? occurred:")
 WORD = re.compile(r"[A-Za-z][\w.\[\]]*")
 
 

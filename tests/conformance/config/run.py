@@ -27,7 +27,7 @@ from .oracle import Asked, Engine, Referee, build, releases
 from .shrink import shrink
 
 CASES = 6000
-RANDOM = 2500
+RANDOM = 4500
 SHARE = 0.6
 SEED = 1
 SHOWN = 12

@@ -24,7 +24,7 @@ HEADS = ("apiVersion", "kind", "name", "version", *(key for key, _word in ITEM_K
 class Generator:
     """Makes cases for one release; a share of them is odd in a few places."""
 
-    def __init__(self, seed: int, minor: int, share: float = 0.2) -> None:
+    def __init__(self, seed: int, minor: int, share: float = 0.15) -> None:
         self.random = random.Random(seed)
         self.minor = minor
         self.share = share
