@@ -1,0 +1,101 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs any of the collection's modules inside Ansible's own worker process where the cluster is local, and ships it where it is not.
+
+An ordinary local module is packed, written to a new Python and imported there, SDKs and all: most of a short task's time. The worker is
+a process of this task alone, so the module's own main() runs in it as it is, with the same arguments, checks and cleaning of results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils import basic
+from ansible.plugins.action import ActionBase
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible.vars.clean import remove_internal_keys
+
+try:
+    from ansible.module_utils import _internal as core
+    from ansible.module_utils.common.json import Direction, get_module_encoder
+
+    ENCODER: t.Any = get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)
+    PROFILE: tuple[str, ...] = ("legacy",)
+except ImportError:  # ansible-core < 2.19
+    from ansible.module_utils.common.json import AnsibleJSONEncoder
+
+    core = None
+    ENCODER = AnsibleJSONEncoder
+    PROFILE = ()
+
+MODULES = "ansible_collections.k8s_cluster.manager.plugins.modules."
+
+
+class ActionModule(ActionBase):
+    """The action of every module (meta/runtime.yml routes them here)."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The module's result."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        if self._here(variables):
+            result.update(self._run_here(variables))
+        else:
+            result.update(self._execute_module(module_name=self._task.action, task_vars=variables, wrap_async=self._task.async_val))
+        return result
+
+    def _here(self, variables: dict[str, t.Any]) -> bool:
+        """Whether a process of the module's own would be this one's twin: same machine, user, interpreter and environment."""
+        return (
+            self._connection.transport == "local"
+            and not self._connection.become
+            and not self._task.async_val
+            and not any(self._task.environment or [])
+            and _same_interpreter(str(self._templar.template(variables.get("ansible_python_interpreter", ""))), sys.executable)
+        )
+
+    def _run_here(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run the module's main() with its output caught; its own exit ends it as it would end its process."""
+        arguments = dict(self._task.args)
+        self._update_module_args(self._task.action, arguments, variables)
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, cls=ENCODER).encode()
+        basic._ANSIBLE_PROFILE = "legacy"
+        answer, code = io.StringIO(), 0
+        with contextlib.redirect_stdout(answer), _not_the_controller():
+            try:
+                importlib.import_module(MODULES + self._task.action.rpartition(".")[2]).main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        data = self._parse_returned_data({"rc": code, "stdout": answer.getvalue(), "stderr": ""}, *PROFILE)
+        remove_internal_keys(data)
+        return t.cast("dict[str, t.Any]", wrap_var(data))
+
+
+def _same_interpreter(one: str, other: str) -> bool:
+    """Whether two paths are one program in one folder (python, python3): the folder decides which packages it sees."""
+    mine, theirs = Path(one), Path(other)
+    return mine.parent == theirs.parent and mine.exists() and mine.samefile(theirs)
+
+
+@contextlib.contextmanager
+def _not_the_controller() -> t.Iterator[None]:
+    """ansible-core >= 2.19 keeps a module's warnings for its result only where it does not see itself on the controller."""
+    if core is None:
+        yield
+        return
+    core.is_controller = False
+    try:
+        yield
+    finally:
+        core.is_controller = True
