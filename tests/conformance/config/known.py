@@ -51,6 +51,13 @@ KNOWN: dict[str, Known] = {
         (6, 9),
         "Talos ignores the operation, and later refuses it",
     ),
+    "a document without a kind beside the legacy one": Known(
+        "not named v1alpha1",
+        "duplicate document /v1alpha1/ is not allowed",
+        "missing kind",
+        (8, 14),
+        "both refuse; Talos takes it for a second legacy document, we say that its kind is missing",
+    ),
 }
 
 

@@ -71,8 +71,15 @@ def _below(kind: str, path: Path, node: yaml.Node) -> t.Iterator[Located]:
         for key, value in node.value:
             yield from _below(kind, (*path, str(key.value)), value)
     elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _below(kind, (*path, index), item)
+        kept = 0
+        for item in node.value:
+            # Positions count what is left before: Talos takes the deletes out one by one.
+            yield from _below(kind, (*path, kept), item)
+            kept += not _deletes(item)
+
+
+def _deletes(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode) and any((key.value, value.value) == ("$patch", "delete") for key, value in node.value)
 
 
 # ---- what Talos names -----------------------------------------------------------------------------------------------------------------
@@ -282,6 +289,8 @@ def missing(names: t.Iterable[Name], message: str) -> list[Name]:
 # ---- problems of validation -----------------------------------------------------------------------------------------------------------
 
 DOCUMENT = re.compile(r"([A-Z]\w+)(/\S*)?: ")
+# How an expression is shown below what is wrong with it.
+EXCERPT = " | "
 HEADING = re.compile(r"(?:\t\* )?(?:.*: )?\d+ errors? occurred:")
 WORD = re.compile(r"[A-Za-z][\w.\[\]]*")
 
@@ -301,7 +310,7 @@ def problems(invalid: str, text: str, minor: int) -> list[list[Name]]:
     for line in invalid.split("\n")[1:]:
         if line.startswith("\t* "):
             prefix = (DOCUMENT.match(line.removeprefix("\t* ")) or [""])[0]
-        if line and not HEADING.fullmatch(line):
+        if line and not line.startswith(EXCERPT) and not HEADING.fullmatch(line):
             words = line.removeprefix("\t* ") if line.startswith("\t* ") else prefix + line
             found.setdefault(words, problem(words))
     return list({(tuple(names), "" if any(name.word[:1].islower() for name in names) else words): names for words, names in found.items()}.values())

@@ -9,7 +9,8 @@ import collections
 
 import pytest
 
-from tests.conformance.config.cases import Case
+from tests.conformance.config import known
+from tests.conformance.config.cases import Case, rows
 from tests.conformance.config.freeze import FROZEN, unpack
 from tests.conformance.config.judge import Verdict, difference
 from tests.conformance.config.oracle import Answer, Engine, releases
@@ -36,3 +37,9 @@ def test_the_sample_is_large_and_mixed() -> None:
     assert len(SAMPLE) >= 2000
     assert FROZEN.stat().st_size < 5_000_000
     assert all(counts[minor, refused] >= 80 and invalid[minor] >= 80 for minor in releases() for refused in (False, True))
+
+
+@pytest.mark.parametrize("minor", releases())
+def test_the_sample_exercises_every_row(minor: int) -> None:
+    seen = {row for release, _case, _verdict, exercised in SAMPLE if release == minor for row in exercised}
+    assert {row.name for row in rows(minor)} - seen - known.unreachable(minor) == set()

@@ -163,6 +163,21 @@ def test_problems_name_documents_and_fields() -> None:
     assert [[name.word for name in one] for one in names.problems(text, "", 13)] == [["ca"], [], ["BondConfig", "bondMode"]]
 
 
+def test_lines_of_one_problem_are_told_from_problems_of_one_document() -> None:
+    text = (
+        "1 error occurred:\n\t* LinkAliasConfig/a: ERROR: <input>:1:4: Syntax error\n | 1 +\n | ...^\n"
+        "name is required\ninvalid taints: 1 error occurred:\n\t* a\n"
+    )
+    assert names.problems(text, "", 13) == [[Name(word="LinkAliasConfig")], [Name(word="LinkAliasConfig")], []]
+    assert len(names.problems("1 error occurred:\n\t* event sink: no\nend\n", "a: |-\n  no\n  end\n", 8)) == 1
+
+
+def test_positions_in_lists_count_without_deletes_before() -> None:
+    patch = "machine:\n  disks:\n    - device: a\n      $patch: delete\n    - device: [b]\n"
+    found = names.refusal("error decoding  to *v1alpha1.Config: yaml: unmarshal errors:\n  line 5: cannot unmarshal !!seq into string", patch, 12)
+    assert [name.paths for name in found] == [(("machine", "disks", 0, "device"),)]
+
+
 # ---- rows -----------------------------------------------------------------------------------------------------------------------------
 
 
