@@ -80,7 +80,8 @@ requirements:
   - PyYAML >= 5.4
 """
 
-    NODES = f"""
+    # Annotated, because ansible-test takes a plain assignment in this class for a literal.
+    NODES: str = f"""
 options:
   nodes:
     description: The nodes. With an empty list the base and the common patch are checked.
@@ -90,7 +91,7 @@ options:
     suboptions:{NODE}
 """
 
-    NODES_DELIVERED = f"""
+    NODES_DELIVERED: str = f"""
 options:
   nodes:
     description:

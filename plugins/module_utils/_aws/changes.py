@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._errors import ManagerError, WaitTimeout
 from .._plan import Step
 from .._wait import Clock
 from .errors import ApiError
@@ -102,7 +103,7 @@ def patient(caller: Caller, clock: Clock, timeout: float, busy: t.Collection[str
     """A caller that tries again while AWS answers with a code in busy: not there yet, or still in use. Codes in gone mean that a removal is done already."""
 
     def call(operation: str, words: str, params: Params) -> str:
-        error: ApiError | None = None
+        error: ManagerError = WaitTimeout(f"{words}: no time to try within {timeout:g} s")
         for _elapsed in clock(timeout, 5.0):
             try:
                 return caller(operation, words, params)
@@ -112,7 +113,6 @@ def patient(caller: Caller, clock: Clock, timeout: float, busy: t.Collection[str
                 if refusal.code not in busy:
                     raise
                 error = refusal
-        assert error is not None
         raise error
 
     return call

@@ -156,7 +156,8 @@ class Decoder:
         elif isinstance(node, Mapping):
             for key, value in node.pairs:
                 below = f"{path}.{shown_key(key.text)}"
-                if type(scalars.resolve(key)) is not str:
+                word = scalars.resolve(key)
+                if not isinstance(word, str) or isinstance(word, scalars.Timestamp):
                     self.problem(key, below, "a key in untyped data must be a text: it must be quoted")
                 self._untyped_keys(value, below)
 
