@@ -49,6 +49,7 @@ def apply(kit: Kit, secrets: ClusterSecrets, role: str, rows: list[dict[str, t.A
         "identity_check": "console",
         "wait_timeout": 20,
         "concurrency": 50,
+        "until": "joined",
         **changes,
     }
     return apply_configs(params, kit.machines.console, check_mode)

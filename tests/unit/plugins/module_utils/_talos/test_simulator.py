@@ -60,6 +60,7 @@ class Lab:
             "identity_check": "console",
             "wait_timeout": 60.0,
             "concurrency": 50,
+            "until": "joined",
         }
         return deliver.apply_configs({**params, **options}, self.kit.machines.console, check)
 
