@@ -16,7 +16,7 @@ import dataclasses
 import typing as t
 
 from . import scalars
-from .table import Field
+from .table import NETWORK, Field
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, shown_key
 
 NULLS_REFUSED_SINCE = 14
@@ -49,7 +49,7 @@ class Decoder:
         if isinstance(node, Mapping) and self.minor < OPAQUE_REFUSED_SINCE and field.kind in OPAQUE:
             for key, _value in node.pairs:
                 self.problem(key, f"{path}.{shown_key(key.text)}", "unknown key")
-            return None
+            return "" if field.kind in NETWORK else None
         if isinstance(node, Sequence) and self.minor < OPAQUE_REFUSED_SINCE and field.kind == "hwaddr":
             numbers = [self.value(item, BYTE, f"{path}[{index}]") for index, item in enumerate(node.items)]
             return ":".join(f"{number:02x}" for number in numbers if number is not None)

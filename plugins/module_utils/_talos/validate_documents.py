@@ -151,7 +151,7 @@ CONFLICTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "DiscoveryServiceConfig": (("cluster.discovery", PRESENT, "discovery service is already configured in .cluster.discovery of the v1alpha1 config"),),
     "CRIBaseRuntimeSpecConfig": (("machine.baseRuntimeSpecOverrides", FILLED, "base runtime spec overrides are already set in v1alpha1 config"),),
 }
-ENCRYPTION_CONFLICTS_SINCE = 12
+ENCRYPTION_CONFLICTS_SINCE = 11
 
 
 def at(value: t.Any, path: str) -> t.Any:

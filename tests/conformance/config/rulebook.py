@@ -234,6 +234,12 @@ MERGE: tuple[tuple[str, ...], ...] = (
     (machine("ca: {crt: YQ==, key: Yg==}"), machine("ca: {crt: Yw==}"), machine("ca: {}")),
     (machine("ca: {crt: YQ==, key: Yg==}"), machine("ca: null"), machine("ca: {key: Yw==}")),
     (machine("acceptedCAs: [{crt: YQ==}]"), machine("acceptedCAs: [{crt: YQ==}, {crt: Yg==}]"), machine("acceptedCAs: [{key: YQ==}]")),
+    # an empty mapping for an address; encryption in both styles
+    (doc("KubeSpanEndpointsConfig", "extraAnnouncedEndpoints: ['10.0.0.1:80', {}]"), doc("KubeSpanEndpointsConfig", "extraAnnouncedEndpoints: [{}]")),
+    (
+        docs(machine("systemDiskEncryption: {ephemeral: {}}"), doc("VolumeConfig", "encryption: {provider: luks2}", "EPHEMERAL")),
+        doc("VolumeConfig", "encryption: {keys: [{slot: 0, nodeID: {}}]}", "EPHEMERAL"),
+    ),
 )
 
 DELETES: tuple[tuple[str, ...], ...] = (

@@ -16,7 +16,7 @@ from .judge import Difference
 Differs = t.Callable[[Case], "Difference | None"]
 LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER: t.Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-TRIES = 400
+TRIES = 1500
 
 
 def shrink(found: Difference, differs: Differs) -> Difference:
