@@ -482,9 +482,10 @@ def test_many_instance_types_come_in_pages_unasked(lab: Lab) -> None:
 
 def test_snapshot_keeps_what_machines_were_still_to_be_told(lab: Lab) -> None:
     """The contract of the sandbox: a VM that ran but whose machine was not told yet boots after a restore."""
+    lab.ledger.delays["ec2.pending"] = 1.0  # time enough to take the lock before the machine is told
     instance_id = lab.launch()
     with lab.part.lock:
-        until_running = time.monotonic() + 2
+        until_running = time.monotonic() + 20
         while not any(method == "power_on" for method, _ in lab.part.snapshot().effects):
             assert time.monotonic() < until_running
         world = lab.part.snapshot()

@@ -187,7 +187,7 @@ def test_removal_killed_after_any_mutating_call_is_finished_by_the_next_run(lab:
             assert shape(lab) == {"load balancers": {}, "target groups": []}, f"killed after mutating call {number}"
         else:
             break
-    assert number == 3 + 2 + 1
+    assert number >= 3 + 2 + 1  # a removal that AWS puts off, because something is still in use, is asked for again
 
 
 def test_internet_facing_without_a_gateway_is_refused_before_anything_is_made(lab: Lab) -> None:
