@@ -61,12 +61,14 @@ def given(module: AnsibleModule) -> dict[str, t.Any]:
 
     Of an option given as data it masks each word of it, wherever that stands in a result (true, worker, 10.0.1.151).
     """
+    # In older releases of amazon.aws its module is a wrapper around Ansible's.
+    masked: set[str] = getattr(module, "_module", module).no_log_values
     for options in (module.params, *module.params["nodes"]):
         for name in ("config", "patch"):
             if options.get(name) is not None:
                 text = as_text(options[name], name)
-                module.no_log_values -= {*_words(options[name]), text}
-                module.no_log_values |= {text} if len(text) >= SHORTEST_MASKED else set()
+                masked -= {*_words(options[name]), text}
+                masked |= {text} if len(text) >= SHORTEST_MASKED else set()
                 options[name] = text
     return t.cast("dict[str, t.Any]", module.params)
 
