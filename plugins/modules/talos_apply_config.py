@@ -184,13 +184,12 @@ failures:
   elements: dict
 """
 
-from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, given
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import missing_library
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import require_libraries
 
 
 def main() -> None:
@@ -213,11 +212,9 @@ def main() -> None:
         # Only reading consoles needs it.
         check_boto3=False,
     )
-    missing = missing_library()
-    if missing:
-        module.fail_json(msg=missing_required_lib(missing[0]), exception=missing[1])
 
     def work() -> Outcome:
+        require_libraries()
         reads = module.params["identity_check"] == "console" and module.params["nodes"]
         console = console_reader(module, module.params["concurrency"]) if reads and not module.check_mode else None
         outcome = apply_configs(given(module), console, module.check_mode)

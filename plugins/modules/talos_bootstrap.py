@@ -136,10 +136,9 @@ plan:
   elements: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.bootstrap import bootstrap
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import missing_library
 
 
 def main() -> None:
@@ -158,9 +157,6 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    missing = missing_library()
-    if missing:
-        module.fail_json(msg=missing_required_lib(missing[0]), exception=missing[1])
     run(module, lambda: bootstrap(module.params, module.check_mode))
 
 

@@ -206,10 +206,9 @@ failures:
   elements: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.etcd import etcd_members
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import missing_library
 
 
 def main() -> None:
@@ -229,9 +228,6 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    missing = missing_library()
-    if missing:
-        module.fail_json(msg=missing_required_lib(missing[0]), exception=missing[1])
     run(module, lambda: etcd_members(module.params, module.check_mode))
 
 

@@ -17,15 +17,13 @@ import stat
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.basic import missing_required_lib
-
 from .._errors import InputError, ManagerError
 from .._outcome import Outcome
 from .._plan import Step
 from .._talos import client, tls
 from .._talos.etcd import ENDPOINT_ATTEMPTS
 from .._talos.talosconfig import Endpoint, TalosConfig, endpoint, parse
-from .._talos.transport import Connection, TalosError, missing_library
+from .._talos.transport import Connection, TalosError, require_libraries
 from .client import Api, KubernetesError, call, connect
 from .kubeconfig import Access, contexts, read
 
@@ -35,9 +33,7 @@ PRIVATE = 0o600
 
 def access(params: t.Mapping[str, t.Any]) -> Access:
     """The access to the API server of the control plane that answered; server, when given, replaces its URL."""
-    missing = missing_library()
-    if missing:
-        raise ManagerError(missing_required_lib(missing[0]))
+    require_libraries()
     text, place = fetch(params["talosconfig"], None, params["endpoints"])
     host = f"[{place.host}]" if ":" in place.host else place.host
     return read(text, server=params["server"] or f"https://{host}:{API_SERVER_PORT}")
@@ -81,6 +77,7 @@ def endpoint_warning(api: Api, cluster_id: str) -> str:
 
 def save(params: t.Mapping[str, t.Any], check_mode: bool) -> Outcome:
     """The work of talos_kubeconfig: dest holds a kubeconfig of the cluster that is good for a while, and nobody else may read it."""
+    require_libraries()
     dest = Path(params["dest"]).expanduser()
     _check(dest)
     try:

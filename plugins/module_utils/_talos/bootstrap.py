@@ -25,7 +25,7 @@ from . import client, identity
 from .client import EtcdMember
 from .etcd import ENDPOINT_ATTEMPTS, STATUS_SECONDS
 from .talosconfig import Endpoint, TalosConfig, parse
-from .transport import Connection, TalosError
+from .transport import Connection, TalosError, require_libraries
 
 POLL_SECONDS = 1.0
 # A call whose answer was lost is repeated, to the same node, when the node shows no sign of it for so long.
@@ -253,4 +253,5 @@ def _step(name: str) -> Step:
 
 def bootstrap(params: t.Mapping[str, t.Any], check_mode: bool) -> Outcome:
     """The work of talos_bootstrap."""
+    require_libraries()
     return asyncio.run(Work(Options.of(params, check_mode)).run(check_mode))

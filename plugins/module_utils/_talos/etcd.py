@@ -22,7 +22,7 @@ from .client import EtcdMember, EtcdStatus
 from .quorum import Member, NodeRef, find, parse_member_id, quorum, refusal, removal_order
 from .render import ca_digest
 from .talosconfig import Endpoint, TalosConfig, endpoint, parse
-from .transport import Connection, TalosError
+from .transport import Connection, TalosError, require_libraries
 
 STATUS_SECONDS = 5.0
 ENDPOINT_ATTEMPTS = 2
@@ -345,4 +345,5 @@ class Work:
 
 def etcd_members(params: t.Mapping[str, t.Any], check_mode: bool) -> Outcome:
     """The work of talos_etcd_member."""
+    require_libraries()
     return asyncio.run(Work(Options.of(params), check_mode).run())

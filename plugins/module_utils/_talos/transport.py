@@ -34,6 +34,8 @@ else:
     IMPORT_ERROR = None
     MISSING = ""
 
+from ansible.module_utils.basic import missing_required_lib
+
 from .._errors import ManagerError
 from . import messages
 from .talosconfig import API_PORT, Endpoint
@@ -75,6 +77,13 @@ class TalosError(ManagerError):
 def missing_library() -> tuple[str, str] | None:
     """The Python package that is not installed and the traceback of its import, else None."""
     return ({"google": "protobuf", "yaml": "PyYAML"}.get(MISSING, MISSING), IMPORT_ERROR) if IMPORT_ERROR else None
+
+
+def require_libraries() -> None:
+    """Raise ManagerError, with the import's traceback, when a Python package is not installed."""
+    missing = missing_library()
+    if missing:
+        raise ManagerError(missing_required_lib(missing[0]), exception=missing[1])
 
 
 class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]
