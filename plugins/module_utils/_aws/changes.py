@@ -63,6 +63,11 @@ class Findings:
         return [change.step for change in self.changes]
 
 
+def drift(wanted: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What of the wanted values is different now."""
+    return {key: value for key, value in wanted.items() if now.get(key) != value}
+
+
 # (operation, what it is for, parameters) -> the ID of what it made, "" when it makes nothing.
 Caller = t.Callable[[str, str, Params], str]
 

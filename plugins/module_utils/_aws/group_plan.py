@@ -15,12 +15,13 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list as pairs
+
 from .._errors import InputError
 from .._plan import Step
-from .changes import Call, Change, Findings, Ref
+from .changes import Call, Change, Findings, Ref, drift
 from .classify import tags_of
 from .names import CLUSTER_TAG, LOAD_BALANCER_TAG, OWNED_TAG, check_cluster
-from .nlb_plan import drift, pairs
 
 Item = dict[str, t.Any]
 SECURITY_GROUP = "security group"

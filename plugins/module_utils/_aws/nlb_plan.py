@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import typing as t
 
+# Attributes have the shape of tags.
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list as pairs
+
 from .._plan import Step
-from .changes import Call, Change, Findings, Params, Ref
+from .changes import Call, Change, Findings, Params, Ref, drift
 from .names import CLUSTER_TAG, CONTROLLER_TAG, LOAD_BALANCER_TAG, OWNED_TAG
 from .nlb_options import Balancer, Listener, NlbOptions
 from .nlb_world import Found, Group, World, fits, forwards_to, vpc_of
@@ -23,16 +26,6 @@ LOAD_BALANCER = "load balancer"
 TARGET_GROUP = "target group"
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 PROTECTION = "deletion_protection.enabled"
-
-
-def pairs(tags: t.Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags or attributes as ELB takes them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def drift(wanted: t.Mapping[str, t.Any], now: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What of the wanted values is different now."""
-    return {key: value for key, value in wanted.items() if now.get(key) != value}
 
 
 def choose_subnets(balancer: Balancer, world: World, taken: t.Mapping[str, str]) -> dict[str, str]:
