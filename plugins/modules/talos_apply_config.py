@@ -23,6 +23,7 @@ description:
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 extends_documentation_fragment:
+  - k8s_cluster.manager.talos
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_aws
@@ -36,9 +37,6 @@ options:
     description:
       - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin).
       - Required for control planes. Without it a worker counts as done when it shows a certificate of the cluster, and its drift is unknown.
-    type: str
-  context:
-    description: The context of O(talosconfig) to use instead of its current one.
     type: str
   endpoints:
     description:
@@ -77,10 +75,6 @@ options:
     description: How many nodes are talked to at the same time.
     type: int
     default: 50
-requirements:
-  - grpclib >= 0.4.7
-  - protobuf >= 4.25
-  - cryptography >= 41
 seealso:
   - module: k8s_cluster.manager.talos_machine_config
   - module: k8s_cluster.manager.talos_etcd_member

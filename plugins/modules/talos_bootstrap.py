@@ -21,6 +21,7 @@ description:
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 extends_documentation_fragment:
+  - k8s_cluster.manager.talos
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
@@ -31,9 +32,6 @@ options:
       - Its endpoints that are not in O(nodes) are asked too, if they answer. One that knows members of etcd stops the module.
     type: str
     required: true
-  context:
-    description: The context of O(talosconfig) to use instead of its current one.
-    type: str
   nodes:
     description:
       - All control planes of the cluster, those first that should rather be the first member. Keep the order when the task is run again.
@@ -53,11 +51,6 @@ options:
     description: Seconds to wait until all control planes can be asked and etcd answers.
     type: int
     default: 600
-requirements:
-  - python >= 3.10
-  - grpclib >= 0.4.7
-  - protobuf >= 4.25
-  - cryptography >= 41
 seealso:
   - module: k8s_cluster.manager.talos_apply_config
   - module: k8s_cluster.manager.talos_etcd_member

@@ -20,6 +20,7 @@ description:
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 extends_documentation_fragment:
+  - k8s_cluster.manager.talos
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
@@ -29,9 +30,6 @@ options:
       - The text of a talosconfig with a client certificate of the role C(os:admin).
     type: str
     required: true
-  context:
-    description: The context of O(talosconfig) to use instead of its current one.
-    type: str
   endpoints:
     description:
       - Addresses of control planes to ask, the first that answers is used. Those of O(nodes) are not asked.
@@ -86,11 +84,6 @@ options:
     description: Seconds to wait for each node to leave.
     type: int
     default: 300
-requirements:
-  - python >= 3.10
-  - grpclib >= 0.4.7
-  - protobuf >= 4.25
-  - cryptography >= 41
 seealso:
   - module: k8s_cluster.manager.talos_apply_config
 """

@@ -18,6 +18,7 @@ description:
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 extends_documentation_fragment:
+  - k8s_cluster.manager.talos
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
@@ -27,9 +28,6 @@ options:
       - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin).
     type: str
     required: true
-  context:
-    description: The context of O(talosconfig) to use instead of its current one.
-    type: str
   endpoints:
     description:
       - Addresses of control planes to ask, the first that answers is used. Without it the endpoints of O(talosconfig).
@@ -42,10 +40,6 @@ options:
     type: path
     required: true
 requirements:
-  - python >= 3.10
-  - grpclib >= 0.4.7
-  - protobuf >= 4.25
-  - cryptography >= 41
   - PyYAML >= 5.4
 seealso:
   - module: k8s_cluster.manager.talos_bootstrap
