@@ -282,10 +282,15 @@ def children(pid: int) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_no_process_port_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+def test_a_signal_leaves_no_process_port_or_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, request: pytest.FixtureRequest
+) -> None:
     for name in ("HOME", "TMPDIR"):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
+    # Tests that run in the background may ignore SIGINT, and what they start would do so, too.
+    before = signal.signal(number, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, before))
     file = tmp_path / "exports"
     with sandbox("--env-file", str(file)) as started:
         network, offspring = network_of(started), children(started.process.pid)
