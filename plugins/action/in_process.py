@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
+from ansible.plugins.callback import CallbackBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.vars.clean import remove_internal_keys
 
@@ -53,7 +54,13 @@ class ActionModule(ActionBase):
             result.update(self._run_here(variables))
         else:
             result.update(self._execute_module(module_name=self._task.action, task_vars=variables, wrap_async=self._task.async_val))
+        self._show_diff(result)
         return result
+
+    def _show_diff(self, result: dict[str, t.Any]) -> None:
+        """Show the diff of a task that changes nothing, such as a config against its base or a node's drift: Ansible's own output hides those."""
+        if result.get("diff") and not result.get("changed"):
+            self._display.display(CallbackBase()._get_diff(result["diff"]))
 
     def _here(self, variables: dict[str, t.Any]) -> bool:
         """Whether a process of the module's own would be this one's twin: same machine, user, interpreter and environment."""

@@ -78,6 +78,7 @@ def results(cloud: RunningSandbox, folder: Path, interpreter: str) -> dict[str, 
     # At -vvv Ansible names each module file that it packs and sends.
     packed = len(re.findall(r"Using module file \S+/manager/plugins/modules/", run.stdout))
     assert packed == (len(TASKS) if interpreter == ELSEWHERE else 0)
+    assert run.stdout.count("+++ after: n1 (machine config)") == 1, "the diff of a task that changes nothing is shown"
     # The digests of secrets in diffs are salted anew by each run.
     registered = re.sub(r"\(secret [0-9a-f]+\)", "(secret)", (folder / "results.json").read_text())
     answers: list[dict[str, t.Any]] = json.loads(registered)

@@ -45,6 +45,9 @@ SELF_LABELS = frozenset(
         "node.kubernetes.io/instance-type",
     ]
 )
+LONGEST_NAME = 253
+NAME_PART = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HOSTNAME = re.compile(rf"{NAME_PART}(?:\.{NAME_PART})*")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -88,7 +91,12 @@ def style(config: Config) -> str:
 
 
 def hostname(config: Config, name: str, minor: int) -> Config:
-    """The config with a static hostname."""
+    """The config with a static hostname. Raises ConfigError for what no Kubernetes node can be called, which Talos finds out after the reboot."""
+    if len(name) > LONGEST_NAME or not HOSTNAME.fullmatch(name):
+        raise ConfigError(
+            f"hostname: {name!r} is no host name: at most {LONGEST_NAME} characters, in parts of at most 63 letters, digits and hyphens "
+            "(not at either end), joined by dots"
+        )
     if hostname_style(config, minor) == LEGACY_STYLE:
         return _in_legacy(config, ("machine", "network"), {"hostname": name})
     return _in_document(config, "HostnameConfig", {"auto": "off", "hostname": name})

@@ -20,6 +20,7 @@ import typing as t
 
 from . import emit, place, redact, table, validate
 from .documents import Config, from_nodes
+from .mistaken import mistaken
 from .patching import Patched, apply_all, load_patches, read_patches
 from .patching import from_nodes as patch_from_nodes
 from .yamltext import ConfigError, Mapping, Node, Scalar, Sequence, documents
@@ -79,12 +80,12 @@ def render_nodes(config: str, patch: str | None, nodes: t.Sequence[NodeInput], r
     machine.install.image, else the newest known; mode is "cloud" or "metal". Raises ConfigError when the base or the common patch is
     wrong, naming every problem; what is wrong with one node only is in errors.
     """
-    nodes_read = _named("config", lambda: documents(config))
-    patches_read = _named("patch", lambda: read_patches(patch or ""))
+    nodes_read = _named("config", lambda: documents(config), config)
+    patches_read = _named("patch", lambda: read_patches(patch or ""), patch or "")
     minor, version = release([*nodes_read, *(node for nodes in patches_read for node in nodes)], talos_version)
-    base = _named("config", lambda: from_nodes(nodes_read, minor))
-    common = _named("patch", lambda: [patch_from_nodes(nodes, minor) for nodes in patches_read])
-    patched = _named("patch", lambda: apply_all(Patched(minor, text=config, config=base), common))
+    base = _named("config", lambda: from_nodes(nodes_read, minor), config)
+    common = _named("patch", lambda: [patch_from_nodes(nodes, minor) for nodes in patches_read], patch or "")
+    patched = _named("patch", lambda: apply_all(Patched(minor, text=config, config=base, notes=_unknown(minor, version)), common))
     whole = _named("patch", patched.config)
     _check_role(whole, role)
     shown = redact.printer(minor)
@@ -125,7 +126,7 @@ class _Job:
 
     def node(self, node: NodeInput) -> NodeConfig:
         """One node's config; raises ConfigError with all its problems, one a line."""
-        patches = _named("node patch", lambda: load_patches(node.patch or "", self.minor))
+        patches = _named("node patch", lambda: load_patches(node.patch or "", self.minor), node.patch or "")
         patched = _named("node patch", lambda: apply_all(self.start, patches)) if patches else self.start
         config = self.placed(_named("node patch", patched.config), node)
         problems, warnings = _judged(config, self.minor, self.mode)
@@ -147,12 +148,13 @@ class _Job:
 T = t.TypeVar("T")
 
 
-def _named(source: str, work: t.Callable[[], T]) -> T:
-    """Run work; each line of its ConfigError is led by the input it is about."""
+def _named(source: str, work: t.Callable[[], T], text: str = "") -> T:
+    """Run work; each line of its ConfigError is led by the input it is about. Of a text that is another thing altogether, only that is said."""
     try:
         return work()
     except ConfigError as error:
-        raise ConfigError("\n".join(f"{source}: {line}" for line in str(error).split("\n"))) from None
+        lines = (mistaken(text) or str(error)).split("\n")
+        raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
 
 
 # ---- releases ---------------------------------------------------------------------------------------------------------------------------
@@ -172,6 +174,11 @@ def release(read: t.Sequence[Node], talos_version: str | None) -> tuple[int, str
     if match is not None and int(match[1]) >= table.OLDEST:
         return min(int(match[1]), table.NEWEST + 1), tag
     return table.NEWEST, f"v1.{table.NEWEST}"
+
+
+def _unknown(minor: int, version: str) -> tuple[str, ...]:
+    """What to say of a release newer than the rules."""
+    return () if minor <= table.NEWEST else (f"Talos {version} is newer than 1.{table.NEWEST}, the newest release whose rules are known here: those are used",)
 
 
 INSTALL_IMAGE_PATHS = (("machine", "install", "image"), ("installer", "image"))

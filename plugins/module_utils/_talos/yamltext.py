@@ -220,13 +220,16 @@ def documents(text: str) -> list[Node]:
         for event in yaml.parse(data, Loader=LOADER):
             _feed(builder, event)
     except yaml.YAMLError as error:
-        raise ConfigError(_yaml_problem(error)) from None
+        raise ConfigError(_yaml_problem(error, str(text))) from None
     return builder.documents
 
 
-def _yaml_problem(error: t.Any) -> str:
+def _yaml_problem(error: t.Any, text: str) -> str:
     """A YAML error in words, without the text around it (PyYAML's own message quotes it)."""
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark is not None else ""
     problem = getattr(error, "problem", None) or "unprintable or control characters"
+    # The scanner stands at the tab, and says no more than that no token starts with it.
+    if mark is not None and text[mark.index : mark.index + 1] == "\t":
+        return f"{where}a tab in the indentation, which must be spaces"
     return where + re.sub(r"""'[^']{4,}'|"[^"]{4,}\"""", "...", problem)

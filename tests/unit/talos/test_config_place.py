@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -35,6 +36,17 @@ def test_hostname(text: str, minor: int, legacy: bool) -> None:
     else:
         assert result["HostnameConfig"] == {"auto": "off", "hostname": "n1.example.com"}
         assert "network" not in result[""]["machine"]
+
+
+@pytest.mark.parametrize("name", ["a b", "a_b.example.com", "a" * 64, "-a", "a-.b", "a..b", "a.", ".", ".".join(["a" * 62] * 4) + ".bc"])
+def test_a_hostname_that_no_node_can_have(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^hostname: {re.escape(repr(name))} is no host name: at most 253 characters"):
+        place.hostname(documents.load(LEGACY, 11), name, 11)
+
+
+@pytest.mark.parametrize("name", ["a", "A-1.example.com", "a" * 63, ".".join(["a" * 62] * 4) + ".b"])
+def test_a_hostname_at_its_limits(name: str) -> None:
+    assert values(place.hostname(documents.load(LEGACY, 11), name, 11))[""]["machine"]["network"]["hostname"] == name
 
 
 def test_the_base_is_not_changed() -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 import yaml
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.render import NodeInput, render_nodes
@@ -60,6 +62,49 @@ def test_the_diff_shows_that_a_secret_changed_but_not_the_secret() -> None:
 def test_another_roles_config_is_refused() -> None:
     with pytest.raises(ConfigError, match="machine.type is 'worker' but the role is 'controlplane'"):
         render_nodes(LEGACY, None, [NodeInput("n1")], "controlplane", None, "cloud")
+
+
+FOREIGN = [
+    ("/etc/talos/worker.yaml", "this is a path, not what is in the file"),
+    ("@patch.yaml", "this is a path, not what is in the file"),
+    ("$ANSIBLE_VAULT;1.1;AES256\n6231", "this is still encrypted by ansible-vault"),
+    ("{{ worker_config }}", "this is a Jinja expression that was not rendered"),
+    ("<html>504</html>", "this is HTML or XML"),
+    (base64.b64encode(LEGACY.encode()).decode(), "this is base64"),
+    ("context: a\ncontexts: {a: {key: canary}}", "this is a talosconfig, not a machine config"),
+    ("apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: [canary]", "this is a kubeconfig, not a machine config"),
+    ("cluster: {id: canary}\nsecrets: {}\ntrustdinfo: {}\ncerts: {}", "this is a secrets bundle"),
+    ("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: canary", "this is a Kubernetes object, not a Talos document"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), FOREIGN)
+@pytest.mark.parametrize("place", ["config", "patch", "node patch"])
+def test_another_thing_than_a_config_is_called_by_its_name(text: str, message: str, place: str) -> None:
+    """And nothing else is said of it, least of all what is in it."""
+    config, patch, own = (text if place == name else None for name in ("config", "patch", "node patch"))
+    try:
+        (said,) = render_nodes(config or LEGACY, patch, [NodeInput("n1", patch=own)], "worker", None, "cloud").errors["n1"]
+    except ConfigError as error:
+        said = str(error)
+    assert said.startswith(f"{place}: {message}")
+    assert "canary" not in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("text", ["machine:\n\ttoken: canary", "machine:\n  type: worker\n\ttoken: canary", "# \u00e9\nmachine: {\n\ttype: @canary}"])
+def test_yaml_that_is_none_is_told_by_line_only(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"config: line [23]: ") as caught:
+        render_nodes(text, None, [], "worker", None, "cloud")
+    assert ("tab" in str(caught.value)) == ("{" not in text)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_newer_release_than_the_known_ones_is_told() -> None:
+    nodes = [NodeInput("n1")]
+    assert render_nodes(LEGACY, None, nodes, "worker", "v1.14.9", "cloud").nodes["n1"].warnings == []
+    (warning,) = render_nodes(LEGACY, None, nodes, "worker", "v1.30.0", "cloud").nodes["n1"].warnings
+    assert warning == "Talos v1.30.0 is newer than 1.14, the newest release whose rules are known here: those are used"
 
 
 def test_a_node_patch_that_is_wrong_fails_only_its_node() -> None:
