@@ -101,7 +101,22 @@ def started(
 def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL a started playbook and all its children, as a machine that goes down would."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        # Stopped first, so that it starts no more of them.
+        os.kill(process.pid, signal.SIGSTOP)
+        for pid in [*_children(process.pid), process.pid]:
+            _kill_group(pid)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process has started. Ansible's workers, in which modules run, are in groups of their own."""
+    return [int(child) for thread in Path(f"/proc/{pid}/task").glob("*/children") for child in thread.read_text().split()]
+
+
+def _kill_group(leader: int) -> None:
+    """SIGKILL a process, and its group if it leads one."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGKILL)
+        os.killpg(leader, signal.SIGKILL)
 
 
 def kill_when(happened: t.Callable[[], t.Any], env: t.Mapping[str, str], playbook: str, timeout: float = 300, **words: t.Any) -> None:
