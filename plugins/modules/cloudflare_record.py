@@ -40,6 +40,10 @@ options:
       - The zone's ID. Without it the longest zone is used that O(domain), or the first record's name, ends in.
       - Taken from the environment variable E(CLOUDFLARE_ZONE_ID) if not set.
     type: str
+  zone_name:
+    description:
+      - The name of the zone O(zone_id), as RV(zone) of an earlier call has it. It is then asked for in check mode only.
+    type: str
   domain:
     description:
       - The domain of the nodes' names. It must be the zone or below it.
@@ -206,6 +210,7 @@ def main() -> None:
         argument_spec={
             "api_token": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
             "zone_id": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_ZONE_ID"])},
+            "zone_name": {"type": "str"},
             "domain": {"type": "str"},
             "cluster": {"type": "str", "required": True},
             "records": {"type": "list", "elements": "dict", "required": True, "options": record},

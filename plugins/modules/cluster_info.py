@@ -19,7 +19,7 @@ description:
     else port 6443 or 50000, or C(apiserver) in the load balancer's name, make it an apiserver group; all others are for ingress.
   - Something that vanishes between two calls is left out.
   - The IAM actions needed are C(tag:GetResources), C(ec2:DescribeInstances), C(ec2:DescribeSecurityGroups), and of C(elasticloadbalancing)
-    C(DescribeLoadBalancers), C(DescribeTargetGroups), C(DescribeTargetGroupAttributes), C(DescribeTargetHealth) and C(DescribeTags).
+    C(DescribeLoadBalancers), C(DescribeTargetGroups), C(DescribeTargetHealth) and C(DescribeTags).
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 options:
@@ -196,10 +196,6 @@ cluster:
           description: Why no node is registered with it; empty when nodes are.
           type: str
           sample: ""
-        deregistration_delay:
-          description: Seconds a target drains.
-          type: int
-          sample: 300
         targets:
           description: Its targets.
           type: list

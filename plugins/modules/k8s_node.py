@@ -155,7 +155,7 @@ all_nodes:
   contains: *node
 cluster_id:
   description: The UID of namespace C(kube-system), which tells clusters apart.
-  returned: when the API answered
+  returned: when the API answered and O(nodes) is empty
   type: str
   sample: 8f7a6a1e-3f0d-4f5f-8a27-4a2f5d2f9a11
 ca_sha256:
@@ -200,7 +200,7 @@ def main() -> None:
         with api_for(module.params) as api:
             outcome = work(options, api, module.check_mode)
             if module.params["talosconfig"] and options.state == "ready" and options.nodes and not module.check_mode and not outcome.failures:
-                outcome.warnings += filter(None, [endpoint_warning(api, outcome.values["cluster_id"])])
+                outcome.warnings += filter(None, [endpoint_warning(api)])
             return outcome
 
     run(module, started)

@@ -51,7 +51,7 @@ class Sandbox:
         self.machines = Machines(self.ledger, self.loop, self.kubernetes, self.images)
         self.kubernetes.runs = self.machines.api_runs
         self.aws = AwsPart(self.ledger, self.machines, self.network, self.loop.loop)
-        self.cloudflare = CloudflarePart(self.ledger, self.host)
+        self.cloudflare = CloudflarePart(self.ledger, self.host, plan="pro")  # a free zone has room for 200 records
         self.vault = Vault(self.host, self.ledger, f"sandbox-{secrets.token_hex(12)}")
         self._worlds = Worlds(
             {"talos": self.machines, "kubernetes": self.kubernetes, "aws": self.aws, "cloudflare": self.cloudflare, "vault": self.vault},

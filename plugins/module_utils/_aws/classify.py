@@ -107,7 +107,6 @@ def target_group(item: Item, tags: Tags, balancers: t.Sequence[Item]) -> Item:
         "tags": dict(tags),
         "kind": kind,
         "skipped": skipped,
-        "deregistration_delay": None,
         "targets": [],
     }
 

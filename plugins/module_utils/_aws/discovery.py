@@ -60,12 +60,10 @@ def _target_groups(clients: Clients, tagged: dict[str, dict[str, str]], balancer
 
 
 def _read_targets(clients: Clients, group: Item) -> bool:
-    """Add targets and delay to a target group; False when it vanished meanwhile."""
+    """Add its targets to a target group; False when it vanished meanwhile."""
     health = elbv2.describe_target_health(clients.elbv2, group["arn"])
     if health is None:
         return False
-    delay = elbv2.target_group_attributes(clients.elbv2, group["arn"]).get("deregistration_delay.timeout_seconds")
-    group["deregistration_delay"] = int(delay) if delay else None
     group["targets"] = [classify.target(item) for item in health]
     return True
 

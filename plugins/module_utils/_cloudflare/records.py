@@ -39,13 +39,14 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class RecordOptions:
-    """What cloudflare_record is asked to do. zone_id or domain may be empty."""
+    """What cloudflare_record is asked to do. zone_id, zone_name or domain may be empty."""
 
     cluster: str
     records: list[Wanted]
     state: str = "present"
     zone_id: str = ""
     domain: str = ""
+    zone_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +94,7 @@ def read_options(params: t.Mapping[str, t.Any], check_mode: bool) -> RecordOptio
         wrong.append("Which zone? Give zone_id (or CLOUDFLARE_ZONE_ID) or domain.")
     if wrong:
         raise InputError(" ".join(wrong))
-    return RecordOptions(cluster, records, params["state"], params["zone_id"] or "", domain)
+    return RecordOptions(cluster, records, params["state"], params["zone_id"] or "", domain, _dns(params.get("zone_name")))
 
 
 def _wanted(entry: t.Mapping[str, t.Any]) -> Wanted:
@@ -140,10 +141,15 @@ def _is_address(text: str, kind: str) -> bool:
         return False
 
 
-def find_zone(client: t.Any, options: RecordOptions) -> Zone:
-    """The zone given by ID, or the longest one that the domain (else the first record's name) ends in. All names must lie in it."""
+def find_zone(client: t.Any, options: RecordOptions, check_mode: bool = False) -> Zone:
+    """The zone given by ID, or the longest one that the domain (else the first record's name) ends in. All names must lie in it.
+
+    In check mode it is always asked for, since only Cloudflare's answer tells what the token may do.
+    """
     names = [name for name in [options.domain, *(record.name for record in options.records)] if name]
-    if options.zone_id:
+    if options.zone_id and options.zone_name and not check_mode:
+        zone = Zone(options.zone_id, options.zone_name)
+    elif options.zone_id:
         zone = _given_zone(client, options)
     else:
         fitting = [zone for zone in calls.list_zones(client) if _is_within(names[0], zone.name)]
@@ -266,7 +272,7 @@ def work(options: RecordOptions, client: t.Any, check_mode: bool) -> Outcome:
 def _zone_checked(client: t.Any, options: RecordOptions) -> Zone:
     """find_zone; when that fails, ask Cloudflare about the token, so that the message blames the right option."""
     try:
-        return find_zone(client, options)
+        return find_zone(client, options, check_mode=True)
     except CloudflareError as error:
         if error.status not in (400, 401, 403):
             raise

@@ -41,8 +41,10 @@ def delete_node(api: Api, name: str, uid: str) -> bool:
     return True
 
 
-def list_pods(api: Api, node_name: str, attempts: int = ATTEMPTS) -> list[Object]:
-    """All pods bound to a node, in all namespaces."""
+def list_pods(api: Api, node_name: str = "", attempts: int = ATTEMPTS) -> list[Object]:
+    """All pods bound to a node, in all namespaces; without a node the whole cluster's."""
+    if not node_name:
+        return items(api, "list the pods", "/api/v1/pods", attempts)
     return items(api, f"list the pods of node {node_name}", "/api/v1/pods", attempts, fieldSelector=f"spec.nodeName={node_name}")
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import math
+import threading
 import typing as t
 
 from .._errors import ManagerError
@@ -17,7 +19,7 @@ from .._outcome import Outcome
 from .._plan import Step
 from .._wait import Clock, ticks
 from . import api as calls
-from .client import Api, KubernetesError
+from .client import ATTEMPTS, PAGE, Api, KubernetesError
 from .nodes import Node, Wanted, is_unreachable, match, ready_text, refuse_foreign
 from .pods import Budget, Pod, budget_text, budgets_of, claims, is_terminating, name_of, respects_budgets, treatment
 
@@ -64,12 +66,16 @@ class Report:
 
 @dataclasses.dataclass
 class Job:
-    """One Node to drain on behalf of a wanted node. reports is keyed by pod UID: a pod of the same name made anew is another pod."""
+    """One Node to drain on behalf of a wanted node. reports is keyed by pod UID: a pod of the same name made anew is another pod.
+
+    round: of the lists of all nodes' pods, the one it saw last.
+    """
 
     name: str
     node: Node
     pods: list[Pod]
     reports: dict[str, Report] = dataclasses.field(default_factory=dict)
+    round: int = 0
 
     @property
     def node_name(self) -> str:
@@ -121,12 +127,48 @@ def report(wanted: t.Sequence[Wanted], jobs: t.Sequence[Job]) -> list[dict[str, 
     ]
 
 
+class PodLists:
+    """The pods of nodes that are looked at side by side: each round of looks costs a call per node or the pages of all pods, whichever is less."""
+
+    def __init__(self, api: Api, nodes: int) -> None:
+        self._api = api
+        self._lock = threading.Lock()
+        self._left = nodes
+        self._pages = 1
+        self._round = 0
+        self._by_node: dict[str, list[Pod]] = {}
+
+    def of(self, job: Job, attempts: int = ATTEMPTS) -> list[Pod]:
+        """The pods of a job's node, never as they were at its last look."""
+        with self._lock:
+            together = min(self._left, THREADS) > self._pages
+            if together and job.round == self._round:
+                self._read_all(attempts)
+            job.round = self._round
+            if together:
+                return self._by_node.get(job.node_name, [])
+        return calls.list_pods(self._api, job.node_name, attempts)
+
+    def finished(self) -> None:
+        """One node fewer to look at."""
+        with self._lock:
+            self._left -= 1
+
+    def _read_all(self, attempts: int) -> None:
+        found = calls.list_pods(self._api, attempts=attempts)
+        self._round += 1
+        self._pages = max(1, math.ceil(len(found) / PAGE))
+        self._by_node = {}
+        for pod in found:
+            self._by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
+
+
 def read_pods(api: Api, jobs: t.Sequence[Job]) -> list[Budget]:
     """Fill in the pods of all jobs and return all disruption budgets."""
     if not jobs:
         return []
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        for job, found in zip(jobs, pool.map(lambda job: calls.list_pods(api, job.node_name), jobs)):  # noqa: B905 - map keeps length
+        for job, found in zip(jobs, pool.map(PodLists(api, len(jobs)).of, jobs)):  # noqa: B905 - map keeps length
             job.pods = found
     return calls.list_budgets(api)
 
@@ -203,9 +245,18 @@ def predictions(job: Job, options: DrainOptions, budgets: t.Sequence[Budget]) ->
 
 def carry_out(api: Api, jobs: list[Job], options: DrainOptions, budgets: list[Budget], outcome: Outcome, clock: Clock) -> None:
     """Cordon all before the first eviction, so that no pod moves from one doomed node to the next; then evict side by side."""
+
+    def turn(job: Job) -> None:
+        try:
+            empty(api, pods, job, options, budgets, clock)
+        finally:
+            pods.finished()
+
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         for_all(pool, lambda job: cordon(api, job), jobs if options.cordon else [], outcome)
-        for_all(pool, lambda job: empty(api, job, options, budgets, clock), [job for job in jobs if job.name not in outcome.failures], outcome)
+        cordoned = [job for job in jobs if job.name not in outcome.failures]
+        pods = PodLists(api, len(cordoned))  # anew: what was read before the nodes were cordoned says nothing
+        for_all(pool, turn, cordoned, outcome)
     drained = [job for job in jobs if job.name not in outcome.failures and not is_unreachable(job.node)]
     wait_detached(api, drained, options, outcome, clock)
 
@@ -230,7 +281,7 @@ def cordon(api: Api, job: Job) -> None:
         calls.cordon(api, job.node_name)
 
 
-def empty(api: Api, job: Job, options: DrainOptions, budgets: list[Budget], clock: Clock) -> None:
+def empty(api: Api, pods: PodLists, job: Job, options: DrainOptions, budgets: list[Budget], clock: Clock) -> None:
     """Evict until the node has no pod left that has to go; raise ManagerError naming those left at the deadline.
 
     On an unreachable node (unreachable=force) every pod is asked for once: nobody is there to stop it, its replacement is what counts.
@@ -239,16 +290,13 @@ def empty(api: Api, job: Job, options: DrainOptions, budgets: list[Budget], cloc
     trouble: KubernetesError | None = None
     for elapsed in clock(options.timeout, INTERVAL):
         try:
-            waiting, trouble = take_stock(job, calls.list_pods(api, job.node_name, attempts=1), options), None
+            waiting, trouble = take_stock(job, pods.of(job, attempts=1), options), None
         except KubernetesError as error:
             if not error.transient:
                 raise
             trouble = error
             continue
-        last = elapsed >= options.timeout
-        for entry in waiting:
-            if entry.result in ("pending", "blocked") and (last or entry.next_try <= elapsed):
-                ask(api, entry, options, budgets, elapsed)
+        ask_due(api, waiting, options, budgets, elapsed)
         hopeless = all(entry.result == "failed" for entry in waiting)
         if hopeless or is_unreachable(job.node):
             break
@@ -256,6 +304,13 @@ def empty(api: Api, job: Job, options: DrainOptions, budgets: list[Budget], cloc
         raise trouble
     if waiting and not is_unreachable(job.node):
         raise ManagerError(left_text(waiting, options.timeout))
+
+
+def ask_due(api: Api, waiting: t.Sequence[Report], options: DrainOptions, budgets: list[Budget], elapsed: float) -> None:
+    """Ask for the pods whose turn it is; at the deadline for all that have not gone."""
+    for entry in waiting:
+        if entry.result in ("pending", "blocked") and (elapsed >= options.timeout or entry.next_try <= elapsed):
+            ask(api, entry, options, budgets, elapsed)
 
 
 def ask(api: Api, entry: Report, options: DrainOptions, budgets: list[Budget], elapsed: float) -> None:

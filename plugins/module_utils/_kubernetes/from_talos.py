@@ -24,6 +24,7 @@ from .._talos import client, tls
 from .._talos.etcd import ENDPOINT_ATTEMPTS
 from .._talos.talosconfig import Endpoint, TalosConfig, endpoint, parse
 from .._talos.transport import Connection, TalosError, require_libraries
+from .api import cluster_id
 from .client import Api, KubernetesError, call, connect
 from .kubeconfig import Access, contexts, read
 
@@ -60,15 +61,16 @@ async def _first(config: TalosConfig, places: t.Sequence[Endpoint]) -> tuple[str
     raise ManagerError(f"no control plane gives a kubeconfig: {'; '.join(errors) or 'there is no endpoint to ask'}")
 
 
-def endpoint_warning(api: Api, cluster_id: str) -> str:
+def endpoint_warning(api: Api) -> str:
     """What is wrong when the endpoint in the machine configs does not lead to the cluster that api talks to; "" when it does.
 
     A new cluster works for a while without, as its nodes find each other by Talos' discovery; its users, and nodes without discovery, do not.
     """
+    own = cluster_id(api)
     try:
         with connect(dataclasses.replace(api.access, server=api.access.endpoint, tls_server_name="")) as other:
             found = call(other, "use it", "GET", "/api/v1/namespaces/kube-system", attempts=2)["metadata"]["uid"]
-        why = "" if found == cluster_id else "another cluster answers there"
+        why = "" if found == own else "another cluster answers there"
     except KubernetesError as error:
         why = str(error)
     cure = "Let its name lead to the load balancer of the Kubernetes API (a CNAME of that one's DNS name)"

@@ -67,16 +67,15 @@ def test_documentation_and_argument_spec_agree(monkeypatch: pytest.MonkeyPatch, 
 
 def test_k8s_node_deletes_and_shows_the_diff(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     delete = kube.Expect("DELETE", "/api/v1/nodes/w1", {}, body={"preconditions": {"uid": "uid-w1"}})
-    script = kube.installed(monkeypatch, kube.nodes(kube.node("w1", "10.0.0.1")), delete, kube.nodes(), kube.identity())
+    script = kube.installed(monkeypatch, kube.nodes(kube.node("w1", "10.0.0.1")), delete, kube.nodes())
     result = run(k8s_node, kubeconfig=kube.kubeconfig(), nodes=[{"name": "w1", "address": "10.0.0.1"}], state="absent")
     assert (result["changed"], result["plan"]) == (True, [{"verb": "delete", "node": "w1", "target": "node/w1"}])
     assert result["diff"] == {"before": {"w1 node/w1": {"uid": "uid-w1", "unschedulable": False}}, "after": {}}
-    assert result["cluster_id"] == "cluster-uid"
     assert script.left == []
 
 
 def test_k8s_node_failure_still_tells_about_the_others(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    kube.installed(monkeypatch, kube.nodes(kube.node("w1", "10.0.0.9"), kube.node("w2", "10.0.0.2")), kube.identity())
+    kube.installed(monkeypatch, kube.nodes(kube.node("w1", "10.0.0.9"), kube.node("w2", "10.0.0.2")))
     wanted = [{"name": "w1", "address": "10.0.0.1"}, {"name": "w2", "instance_id": "i-2"}]
     result = run(k8s_node, _check_mode=True, kubeconfig=kube.kubeconfig(), nodes=wanted)
     assert result["failed"] is True

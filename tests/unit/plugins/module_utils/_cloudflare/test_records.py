@@ -312,6 +312,16 @@ def test_no_zone_for_the_domain() -> None:
         work(options(domain="notexample.com", zone_id=None), client, check_mode=False)
 
 
+def test_a_known_zone_is_asked_for_in_check_mode_only() -> None:
+    known = {"zone_name": "example.com"}
+    with scripted(read_zone(), under("example.com", OURS), marked(OURS)) as client:
+        work(options(w1(), **known), client, check_mode=True)
+    with scripted(under("example.com", OURS), marked(OURS)) as client:
+        assert work(options(w1(), **known), client, check_mode=False).values["zone"] == {"id": ZONE, "name": "example.com"}
+    with scripted() as client, pytest.raises(InputError, match="is not in zone example"):
+        work(options(w1(name="w.example.net"), **known), client, check_mode=False)
+
+
 def test_name_outside_the_zone_is_refused() -> None:
     with scripted(read_zone()) as client, pytest.raises(InputError, match=r"w\.example\.net is not in zone example\.com. Check domain and zone_id"):
         work(options(w1(name="w.example.net")), client, check_mode=False)

@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 import urllib3
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import drain
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, Job, PodLists, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import Wanted
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.pods import claims, matches, treatment
 
@@ -139,6 +140,7 @@ def test_no_nodes_need_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_nodes_are_cordoned_before_the_first_eviction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "THREADS", 1)
     order: list[str] = []
     one, two = pod("one"), pod("two")
     script = [
@@ -159,7 +161,37 @@ def test_all_nodes_are_cordoned_before_the_first_eviction(monkeypatch: pytest.Mo
     assert [method for method in order if method != "GET"] == ["PATCH", "PATCH", "POST", "POST"]
 
 
+def everywhere(*entries: dict[str, t.Any]) -> Expect:
+    return Expect("GET", "/api/v1/pods", {"items": list(entries)}, query={"limit": "500"})
+
+
+def test_many_nodes_cost_the_pages_of_all_pods_and_not_a_call_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list serves each node once; when no more nodes are left than pages, each is asked for by itself."""
+    jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2", "w3")]
+    first, later = pod("first"), pod("later")
+    for entry, name in ((first, "w1"), (later, "w2")):
+        entry["spec"]["nodeName"] = name
+    with scripted(monkeypatch, everywhere(first, later), everywhere(later), pods(on="w2")) as (api, script):
+        lists = PodLists(api, len(jobs))
+        assert [lists.of(job) for job in jobs] == [[first], [later], []]
+        assert len(script.left) == 2
+        assert [lists.of(job) for job in jobs] == [[], [later], []]
+        lists.finished()
+        lists.finished()
+        assert lists.of(jobs[1]) == []
+
+
+def test_pages_of_all_pods_are_weighed_against_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "PAGE", 1)
+    jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2")]
+    with scripted(monkeypatch, everywhere(pod("one"), pod("two")), pods(), pods(on="w2")) as (api, _script):
+        lists = PodLists(api, len(jobs))
+        for job in (jobs[0], *jobs):
+            lists.of(job)
+
+
 def test_one_failing_node_does_not_stop_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "THREADS", 1)
     script = [
         nodes(CORDONED, node("w2", "10.0.0.2", unschedulable=True)),
         *[pods(pod("alone", owner="")), pods(pod("two"), on="w2"), budgets()],

@@ -107,16 +107,17 @@ def test_the_api_server_of_the_one_that_answers_is_talked_to(node: Node) -> None
 
 def test_an_endpoint_that_leads_elsewhere_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     direct = read(exchange.kubeconfig(), server="https://10.0.1.5:6443")
-    own = exchange.Expect("GET", "/api/v1/namespaces/kube-system", {"metadata": {"uid": "cluster-uid"}})
-    script = exchange.installed(monkeypatch, own, own)
+    own, other = (exchange.Expect("GET", "/api/v1/namespaces/kube-system", {"metadata": {"uid": uid}}) for uid in ("cluster-uid", "other-uid"))
+    script = exchange.installed(monkeypatch, own, own, own, other)
     with connect(direct) as api:
-        assert from_talos.endpoint_warning(api, "cluster-uid") == ""
-        assert "https://kube.test:6443, the endpoint in the machine configs" in from_talos.endpoint_warning(api, "other-uid")
+        assert from_talos.endpoint_warning(api) == ""
+        assert "another cluster answers there" in from_talos.endpoint_warning(api)
     assert script.left == []
     refused = exchange.Expect("GET", "/api/v1/namespaces/kube-system", urllib3.exceptions.ProtocolError("refused"))
-    exchange.installed(monkeypatch, refused, refused)
+    exchange.installed(monkeypatch, own, refused, refused)
     with connect(direct) as api:
-        said = from_talos.endpoint_warning(api, "cluster-uid")
+        said = from_talos.endpoint_warning(api)
+    assert said.startswith("https://kube.test:6443, the endpoint in the machine configs")
     assert "the Kubernetes API server does not answer" in said and "CNAME" in said
 
 

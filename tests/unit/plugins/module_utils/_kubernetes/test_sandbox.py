@@ -184,7 +184,7 @@ def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api) -> None:
     outcome = nodes.work(NodeOptions([wanted], "ready", 10.0), api, check_mode=False)
     later.join()
     assert (outcome.failures, outcome.nodes[0]["ready"]) == ({}, True)
-    assert set(lab.operations()) == {"list_nodes", "get_namespaces"}
+    assert set(lab.operations()) == {"list_nodes"}
 
 
 def test_C7_recycled_name(lab: Lab, api: Api) -> None:

@@ -75,7 +75,6 @@ def whole_cluster() -> Exchange:
     aws.expect("DescribeTags", {"ResourceArns": [API_TG, WEB_TG]}, {"TagDescriptions": []})
     for arn, target in ((API_TG, health("i-1", 6443)), (WEB_TG, health("i-2", 31443))):
         aws.expect("DescribeTargetHealth", {"TargetGroupArn": arn}, {"TargetHealthDescriptions": [target]})
-        aws.expect("DescribeTargetGroupAttributes", {"TargetGroupArn": arn}, {"Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]})
     aws.expect("DescribeInstances", INSTANCES, reservations(instance("i-1", "fargle-cp-1"), instance("i-2", "fargle-worker-1", Role="worker")))
     node_rule = {"IpProtocol": "tcp", "FromPort": 49000, "ToPort": 51000}
     groups = [{"GroupId": "sg-n", "GroupName": "nodes", "IpPermissions": [node_rule]}, {"GroupId": "sg-lb", "GroupName": "lb", "IpPermissions": [node_rule]}]
@@ -87,9 +86,9 @@ def test_whole_cluster_is_found_with_as_many_calls_as_it_has_target_groups() -> 
     aws = whole_cluster()
     cluster = discover(InfoOptions("fargle"), aws.clients()).values["cluster"]
     aws.done()
-    assert [(group["name"], group["kind"], group["skipped"], group["deregistration_delay"]) for group in cluster["target_groups"]] == [
-        ("api", "apiserver", "", 60),
-        ("web", "ingress", "", 60),
+    assert [(group["name"], group["kind"], group["skipped"]) for group in cluster["target_groups"]] == [
+        ("api", "apiserver", ""),
+        ("web", "ingress", ""),
     ]
     assert [(item["name"], item["role"], item["unfinished"]) for item in cluster["instances"]] == [
         ("fargle-cp-1", "controlplane", False),
