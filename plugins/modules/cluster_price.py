@@ -139,7 +139,7 @@ price:
       type: str
       sample: USD
     lines:
-      description: One for each thing asked for of which there is at least one.
+      description: One for each thing asked for of which there is at least one; the same things are counted together.
       type: list
       elements: dict
       contains:

@@ -61,6 +61,7 @@ options:
   target_groups:
     description:
       - Target groups as M(k8s_cluster.manager.cluster_info) returns them. Of the keys only C(arn), C(port), C(target_type), C(kind) and C(skipped) are used.
+      - In check mode they may be such as M(k8s_cluster.manager.nlb) predicts, which have a C(name) and no C(arn).
       - Those of kind V(none) are left alone. Those with a reason in C(skipped) get no nodes, but nodes are taken out of them.
     type: list
     elements: dict

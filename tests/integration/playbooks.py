@@ -129,6 +129,11 @@ def kill_when(happened: t.Callable[[], t.Any], env: t.Mapping[str, str], playboo
             time.sleep(0.02)
 
 
+def prices_said(run: Run) -> list[str]:
+    """What the run said of prices."""
+    return [task["msg"] for task in run.tasks if task["module"] == "debug" and task["status"] == "ok" and "cost" in task["task"]]
+
+
 def succeed(run: Run) -> Run:
     """The run, which must have succeeded; else an error with all it printed."""
     assert run.code == 0, run.output

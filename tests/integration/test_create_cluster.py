@@ -21,7 +21,7 @@ from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
 from .kills import killed_after
-from .playbooks import play, succeed
+from .playbooks import play, prices_said, succeed
 from .scenes import Scene, World, scene, secret
 
 pytestmark = pytest.mark.slow
@@ -124,8 +124,11 @@ def test_d12_etcd_is_bootstrapped_once(story: Story) -> None:
     assert "elbv2.CreateListener" in story.changes[:first]
 
 
-def test_the_price_is_said_before_anything_is_bought(story: Story) -> None:
-    assert "3 × m5.xlarge" in story.made.run.output.split("TASK [k8s_cluster.manager.load_balancers : Make the security groups]")[0]
+def test_one_price_of_all_is_said_before_anything_is_bought(story: Story) -> None:
+    (line,) = prices_said(story.made.run)
+    # (3 × 0.192 + 2 × 0.096 + 2 × 0.0226) × 1.2 + (3 × 40 + 2 × 80) × 0.096 / 730
+    assert line.startswith("3 × m5.xlarge + 2 × m5.large + 3 × 40 GB gp3 + 2 × 80 GB gp3 + 2 × network load balancer: 1.01 USD per hour (")
+    assert line in story.made.run.output.split("TASK [k8s_cluster.manager.load_balancers : Make the security groups]")[0]
 
 
 def test_the_kubeconfig_is_written_for_its_owner_alone(story: Story) -> None:
@@ -147,6 +150,7 @@ def test_the_endpoint_of_the_machine_configs_leads_there(story: Story) -> None:
 def test_the_same_again_changes_nothing(story: Story) -> None:
     assert succeed(story.again.run).changed == 0
     assert story.again.changed == set()
+    assert prices_said(story.again.run) == []
 
 
 def test_removal_leaves_nothing(story: Story) -> None:
@@ -173,7 +177,11 @@ def test_check_mode_from_nothing_predicts_the_cluster(checked: tuple[Scene, list
     assert {node for module, node, verb, _target in actions if (module, verb) == ("talos_apply_config", "configure")} == {*PLANES, *WORKERS}
     assert [(node, verb) for module, node, verb, _target in actions if module == "talos_bootstrap"] == [(PLANES[0], "bootstrap")]
     assert {module for module, *_rest in actions} >= {"nlb", "cluster_security_group", "cloudflare_record"}
+    wanted = {(node, "apiserver-barney-6443:6443") for node in PLANES}
+    wanted |= {(node, group) for node in WORKERS for group in ("ingress-barney-80:30080", "ingress-barney-443:30443")}
+    assert {(node, target) for module, node, verb, target in actions if (module, verb) == ("nlb_target", "register")} == wanted
     assert (changes, found.changed) == ([], set())
+    assert len(prices_said(found.run)) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import Run, play, succeed
+from .playbooks import ROOT, Run, play, prices_said, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +25,8 @@ TWO = ["fargle-worker-21", "fargle-worker-22"]
 
 
 def said(run: Run) -> list[str]:
-    """What the run said of prices."""
-    return [task["msg"] for task in succeed(run).tasks if task["module"] == "debug" and task["status"] == "ok" and "cost" in task["task"]]
+    """What the run said of prices; it must have succeeded."""
+    return prices_said(succeed(run))
 
 
 def test_the_price_of_new_nodes_is_said_before_they_are_bought(cloud: RunningSandbox) -> None:
@@ -66,6 +68,18 @@ def test_where_nothing_is_bought_no_price_is_asked(cloud: RunningSandbox) -> Non
     cloud.control.forget_calls()
     assert said(play(cloud.env, "create_node.yml", "--check", cluster="fargle", nodes=["fargle-worker-1"])) == []
     assert "GetProducts" not in [call["operation"] for call in cloud.control.calls()]
+
+
+def test_a_price_is_of_the_nodes_it_was_asked_for(cloud: RunningSandbox, tmp_path: Path) -> None:
+    """The role twice in one run: the second time buys nothing, since it is refused."""
+    uses = [{"create_node_nodes": TWO}, {"create_node_nodes": ["fargle-worker-23"], "create_node_instance_type": "m5.tiny"}]
+    tasks = [{"ansible.builtin.import_role": {"name": "k8s_cluster.manager.create_node"}, "vars": words} for words in uses]
+    (tmp_path / "twice.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    env = {**cloud.env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"), "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+    run = play(env, str(tmp_path / "twice.yml"), "--check", cluster_name="fargle")
+    assert "instance_type: m5.tiny does not exist" in run.message
+    assert prices_said(run) == [LINE]
+    assert stats(run)["price"] is None
 
 
 def test_an_unknown_price_stops_nothing(cloud: RunningSandbox) -> None:

@@ -41,9 +41,11 @@ def target_work(options: TargetOptions, clients: Clients, check_mode: bool, cloc
 
 
 def read_health(clients: Clients, groups: t.Iterable[Group]) -> Health:
-    """The targets of each group: one call per group, however many nodes."""
+    """The targets of each group that is there: one call per group, however many nodes."""
     health: Health = {}
     for group in groups:
+        if not group.arn:
+            continue
         items = elbv2.describe_target_health(clients.elbv2, group.arn)
         health[group.arn] = None if items is None else [classify.target(item) for item in items]
     return health
@@ -73,6 +75,9 @@ def _fail(failures: dict[str, str], place: Placement, text: str) -> None:
 def _present(options: TargetOptions, clients: Clients, check_mode: bool, clock: Clock) -> Outcome:
     used = [group for group in options.groups if group.kind != "none" and not group.skipped]
     health = read_health(clients, used)
+    if check_mode:
+        # Nobody is in a group that is still to be made.
+        health[""] = []
     problems = targets.gone_groups(options, health)
     check_problems(problems if check_mode else problems + targets.unknown(options))
     places = targets.wanted(options, health)

@@ -88,7 +88,16 @@ class PriceOptions:
         for want in wants:
             if want.count < 0 or any(quantity < 1 for _product, quantity in want.parts):
                 raise InputError(f"{want.title}: counts and sizes are not negative, and no volume has 0 GB")
-        return cls(region or "", tuple(want for want in wants if want.count))
+        return cls(region or "", _together(wants))
+
+
+def _together(wants: t.Iterable[Want]) -> tuple[Want, ...]:
+    """The wants that are any, each thing once with how many of it there are in all."""
+    counts: dict[Want, int] = {}
+    for want in wants:
+        kind = dataclasses.replace(want, count=0)
+        counts[kind] = counts.get(kind, 0) + want.count
+    return tuple(dataclasses.replace(kind, count=count) for kind, count in counts.items() if count)
 
 
 def instance_product(name: str) -> Product:

@@ -34,27 +34,30 @@ class TargetNode:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """A target group as cluster_info returns it, as much of it as is needed."""
+    """A target group as cluster_info or nlb returns it, as much of it as is needed. One that is still to be made has no ARN, and a title."""
 
     arn: str
     port: int
     target_type: str
     kind: str
     skipped: str = ""
+    title: str = ""
 
     @classmethod
     def of_param(cls, index: int, group: t.Mapping[str, t.Any]) -> Group:
         """Take an element of target_groups; keys that are not needed here are left out."""
-        missing = [key for key in ("arn", "target_type", "kind") if not group.get(key)]
+        needed = ("target_type", "kind") if group.get("name") else ("arn", "target_type", "kind")
+        missing = [key for key in needed if not group.get(key)]
         if missing:
             raise InputError(f"target_groups[{index}]: has no {', '.join(missing)}; pass target groups as cluster_info returns them")
-        return cls(group["arn"], int(group.get("port") or 0), group["target_type"], group["kind"], group.get("skipped") or "")
+        arn, title = group.get("arn") or "", group.get("name") or ""
+        return cls(arn, int(group.get("port") or 0), group["target_type"], group["kind"], group.get("skipped") or "", "" if arn else title)
 
     @property
     def name(self) -> str:
         """The name that is part of every target group's ARN."""
         parts = self.arn.split("/")
-        return parts[-2] if len(parts) >= 3 else self.arn
+        return parts[-2] if len(parts) >= 3 else self.arn or self.title
 
     def target_id(self, node: TargetNode) -> str:
         """What the node is called in this group."""
@@ -182,7 +185,7 @@ def unknown(options: TargetOptions) -> list[str]:
 def gone_groups(options: TargetOptions, health: Health) -> list[str]:
     """Problems with target groups that do not exist."""
     wanted_groups = [group for group in options.groups if group.kind != "none" and not group.skipped]
-    return [f"target_groups: {group.name} does not exist (any more)" for group in wanted_groups if health.get(group.arn) is None]
+    return [f"target_groups: {group.name} does not exist{' (any more)' if group.arn else ' yet'}" for group in wanted_groups if health.get(group.arn) is None]
 
 
 def emptied(options: TargetOptions, health: Health, leaving: t.Sequence[Placement]) -> dict[Group, str]:

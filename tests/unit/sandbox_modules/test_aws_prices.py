@@ -91,6 +91,13 @@ def test_what_it_costs_is_told_in_lines_and_in_one(lab: Lab) -> None:
     assert found["summary"] == "3 × m5.large + 3 × 100 GB gp3: 0.39 USD per hour (AWS Price List, on demand, without traffic)"
 
 
+def test_the_same_things_are_one_line(lab: Lab) -> None:
+    volumes = [{"size_gb": 100, "count": 3}, {"size_gb": 80, "count": 2}, {"size_gb": 100, "count": 1}]
+    found = price(lab, instances=[{"type": "m5.large", "count": 3}, {"type": "m5.large", "count": 2}], volumes=volumes)
+    assert found["summary"].startswith("5 × m5.large + 4 × 100 GB gp3 + 2 × 80 GB gp3: ")
+    assert found["lines"][0] == {"what": "m5.large", "count": 5, "unit_price": 0.1152, "hourly": 0.576}
+
+
 def test_small_sums_are_not_shown_as_none_and_capacity_units_are_named(lab: Lab) -> None:
     assert price(lab, load_balancers=1)["summary"].partition(": ")[2] == (
         "0.0271 USD per hour (AWS Price List, on demand, without traffic or load balancer capacity units (LCU))"

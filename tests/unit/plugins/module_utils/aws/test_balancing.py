@@ -94,6 +94,15 @@ def test_check_mode_predicts_the_plan_even_without_ids() -> None:
         play(read(read(Exchange(), API), BY_IP), API, BY_IP, nodes=[{"name": "n1"}])
 
 
+def test_check_mode_predicts_for_groups_that_are_still_to_be_made() -> None:
+    coming = {"name": "api", "arn": "", "port": 6443, "target_type": "instance", "kind": "apiserver", "skipped": ""}
+    outcome = play(read(Exchange(), WEB, ("i-1", 443, "healthy")), target_groups=[coming, GROUPS[WEB], {**coming, "name": "api2"}], check=True)
+    assert plan(outcome) == [("register", "n1", "api:6443"), ("register", "n1", "api2:6443")]
+    with pytest.raises(InputError, match="target_groups: api does not exist yet"):
+        play(Exchange(), target_groups=[coming])
+    assert play(Exchange(), target_groups=[coming], state="absent").steps == []
+
+
 def test_groups_that_are_skipped_or_none_get_no_nodes() -> None:
     groups = [{**GROUPS[WEB], "skipped": "no load balancer uses it"}, {**GROUPS[API], "kind": "none"}]
     outcome = play(Exchange(), target_groups=groups)
