@@ -25,10 +25,11 @@ POLICY = json.loads((ROOT / "docs" / "iam-policy.json").read_text())
 # Together, and in the account as Account.spoil() leaves it, these call everything.
 RUNS: list[tuple[str, dict[str, t.Any]]] = [
     ("create_load_balancers.yml", {"cluster": "barney", "load_balancers_node_security_group": True}),
-    ("create_node.yml", {"cluster": "fargle", "role": "controlplane", "nodes": "fargle-controlplane-4"}),
+    ("create_cluster.yml", {"cluster": "barney", "control_planes": 1, "workers": 0}),
+    ("create_node.yml", {"cluster": "fargle", "role": "worker", "nodes": "fargle-worker-21"}),
     ("delete_node.yml", {"cluster": "fargle", "nodes": "fargle-worker-2"}),
     ("delete_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-3", "unreachable": "force"}),
-    ("create_load_balancers.yml", {"cluster": "barney", "state": "absent"}),
+    ("create_load_balancers.yml", {"cluster": "barney", "state": "absent", "load_balancers_allow_nodes": True}),
 ]
 # Actions of the policy that know a condition key; on another action the condition is never met, and the action never allowed.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html and list_awselasticloadbalancingv2.html
