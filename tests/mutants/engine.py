@@ -10,7 +10,8 @@ import importlib
 import types
 import typing as t
 
-from .mutations import Mutation, Neutral, conditions, tables
+from . import mutations
+from .mutations import Mutation, Neutral, Note
 
 PACKAGE = "ansible_collections.k8s_cluster.manager.plugins.module_utils._talos"
 MERGE = "merge"  # in this one each part of a condition counts, too
@@ -56,17 +57,17 @@ def modules() -> dict[str, types.ModuleType]:
     return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in (MERGE, *RULES, *TABLES)}
 
 
-def mutations() -> list[Mutation]:
+def mutants() -> list[Mutation]:
     """All mutants of the engine that change something."""
     known = modules()
     found = list(merge_classes())
     for name, module in known.items():
-        found += tables(module, known.values(), NEUTRAL, neutral_only=name in TABLES)
-        found += [] if name in TABLES else conditions(module, parts=name == MERGE)
-    unknown = EQUIVALENT.keys() - {mutation.name for mutation in found}
+        found += mutations.tables(module, known.values(), NEUTRAL, neutral_only=name in TABLES)
+        found += [] if name in TABLES else mutations.conditions(module, parts=name == MERGE)
+    unknown = EQUIVALENT.keys() - {mutant.name for mutant in found}
     if unknown:
         raise SystemExit(f"mutants: EQUIVALENT names what is no mutant: {', '.join(sorted(unknown))}")
-    return [mutation for mutation in found if mutation.name not in EQUIVALENT]
+    return [mutant for mutant in found if mutant.name not in EQUIVALENT]
 
 
 def merge_classes() -> t.Iterator[Mutation]:
@@ -76,17 +77,47 @@ def merge_classes() -> t.Iterator[Mutation]:
     for kind in table.kinds():
         for field in _below(table.kind(kind).root):
             if field.merge in merge.RULES:
-                classes.setdefault((field.merge, ("*" if field.pointer else "") + field.kind.partition(":")[0]), []).append(field)
+                classes.setdefault((field.merge, _type(field)), []).append(field)
     for (rule, kind), fields in classes.items():
         for words, stand_in in {**TAKEN, **KEPT}.items():
             if words in KEPT or merge.RULES[rule] is not merge.RULES["take"]:
-                yield Mutation(f"merge.{rule} of {kind} {words}", functools.partial(_other_rule, merge, fields, stand_in), frozenset(("merge.value",)))
+                name = f"merge.{rule} of {kind} {words}"
+                yield Mutation(name, functools.partial(_other_rule, merge, fields, stand_in), frozenset((name,)))
 
 
 def _below(field: t.Any) -> t.Iterator[t.Any]:
     for child in (*field.fields.values(), *([field.item] if field.item else [])):
         yield child
         yield from _below(child)
+
+
+def _type(field: t.Any) -> str:
+    return ("*" if field.pointer else "") + str(field.kind.partition(":")[0])
+
+
+def watch(note: Note) -> None:
+    """From now on the engine notes the marks of its mutants."""
+    for module in modules().values():
+        mutations.watch(module, note)
+        mutations.watch_tables(module, NEUTRAL, note)
+    _watch_merges(modules()[MERGE], note)
+
+
+def _watch_merges(merge: types.ModuleType, note: Note) -> None:
+    """Note where another rule would make something else of two values, or of a note on them."""
+    merged = merge.Merger.value
+
+    def value(merger: t.Any, left: t.Any, right: t.Any, field: t.Any, path: str) -> t.Any:
+        notes, result = len(merger.notes), object()
+        try:
+            result = merged(merger, left, right, field, path)
+        finally:
+            for words, stand_in in {**TAKEN, **KEPT}.items():
+                if len(merger.notes) > notes or stand_in(left, right) != result:
+                    note(f"merge.{field.merge} of {_type(field)} {words}")
+        return result
+
+    merge.Merger.value = value  # type: ignore[attr-defined]
 
 
 def _other_rule(merge: types.ModuleType, fields: list[t.Any], stand_in: t.Callable[..., t.Any]) -> None:

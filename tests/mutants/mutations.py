@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be disabled in a module, found in the module itself: its conditions, and the entries of its tables.
 
-A mutation changes the running process, so it belongs into a forked child.
+A mutation changes the running process, so it belongs into a forked child. So does what watches which of them would change anything.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """One rule less: what it is called, what disables it in this process, and the functions that it changes (as called() names them)."""
+    """One rule less: what it is called, what disables it in this process, and the marks of which a test that may notice leaves one while it is watched."""
 
     name: str
     apply: t.Callable[[], None]
-    functions: frozenset[str]
+    marks: frozenset[str]
+
+
+Note = t.Callable[[str], None]
 
 
 @functools.cache
@@ -34,9 +37,22 @@ def source(module: types.ModuleType) -> str:
     return inspect.getsource(module)
 
 
-def called(module: str, code: types.CodeType) -> str:
-    """A function as module and name."""
-    return f"{module.rpartition('.')[2]}.{code.co_name}"
+@functools.cache
+def functions(module: types.ModuleType) -> list[types.FunctionType]:
+    """The functions that a module made, those in closures too. (Found once: objects that are frozen for a fork are no longer found.)"""
+    return [thing for thing in gc.get_objects() if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__]
+
+
+@functools.cache
+def _caches(module: types.ModuleType) -> list[t.Any]:
+    return [thing for thing in gc.get_objects() if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ == module.__name__]
+
+
+def forget(modules: t.Iterable[types.ModuleType]) -> None:
+    """Empty the caches of the modules' functions."""
+    for module in modules:
+        for cache in _caches(module):
+            cache.cache_clear()
 
 
 def short(module: types.ModuleType) -> str:
@@ -67,8 +83,12 @@ def conditions(module: types.ModuleType, parts: bool) -> t.Iterator[Mutation]:
         if parts or not spot.part:
             name = f"{short(module)}.{spot.where}: {spot.what}"
             seen[name] += 1
-            functions = frozenset((f"{short(module)}.{spot.where.rpartition('.')[2]}",))
-            yield Mutation(name if seen[name] == 1 else f"{name} ({seen[name]})", functools.partial(_disable, module, number), functions)
+            marks = frozenset((_mark(module, number),))
+            yield Mutation(name if seen[name] == 1 else f"{name} ({seen[name]})", functools.partial(_disable, module, number), marks)
+
+
+def _mark(module: types.ModuleType, number: int) -> str:
+    return f"{short(module)}#{number}"
 
 
 def _spots(tree: ast.Module) -> t.Iterator[Spot]:
@@ -83,7 +103,7 @@ def _spots(tree: ast.Module) -> t.Iterator[Spot]:
                 yield from (Spot(where, f"{word} {ast.unparse(part)}", node, "values", i, word == "and", True) for i, part in enumerate(node.values))
 
 
-def _functions(tree: ast.AST, prefix: str) -> t.Iterator[tuple[str, ast.AST]]:
+def _functions(tree: ast.AST, prefix: str) -> t.Iterator[tuple[str, ast.FunctionDef]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             if isinstance(node, ast.FunctionDef):
@@ -108,25 +128,43 @@ def _disable(module: types.ModuleType, number: int) -> None:
     """Give the functions of a module the code they would have without one condition."""
     tree = ast.parse(source(module))
     spot = list(_spots(tree))[number]
-    held = getattr(spot.holder, spot.attribute)
-    old = held if spot.index is None else held[spot.index]
     # The old expression is still evaluated, so that the function keeps its variables.
-    new = ast.BoolOp(ast.Or() if spot.truth else ast.And(), [old, ast.Constant(spot.truth)])
+    _exchange(spot, lambda old: ast.BoolOp(ast.Or() if spot.truth else ast.And(), [old, ast.Constant(spot.truth)]))
+    _swap(module, tree)
+
+
+def _exchange(spot: Spot, new: t.Callable[[ast.expr], ast.expr]) -> None:
+    held = getattr(spot.holder, spot.attribute)
     if spot.index is None:
-        setattr(spot.holder, spot.attribute, new)
+        setattr(spot.holder, spot.attribute, new(held))
     else:
-        held[spot.index] = new
-    _swap(module, ast.fix_missing_locations(tree))
+        held[spot.index] = new(held[spot.index])
 
 
 def _swap(module: types.ModuleType, tree: ast.Module) -> None:
-    new = _placed(_compiled(tree))
+    new = _placed(_compiled(ast.fix_missing_locations(tree)))
     codes = {old: new[place] for place, old in _placed(_compiled(source(module))).items() if place in new}
-    for thing in gc.get_objects():
-        if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__:
-            thing.__code__ = codes.get(thing.__code__, thing.__code__)
-        elif isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ == module.__name__:
-            thing.cache_clear()
+    for function in functions(module):
+        function.__code__ = codes.get(function.__code__, function.__code__)
+    forget([module])
+
+
+def watch(module: types.ModuleType, note: Note) -> None:
+    """From now on a module notes the functions that run, and the conditions that come out otherwise than they would with their mutant."""
+
+    def judged(mark: str, truth: bool, value: t.Any) -> t.Any:
+        if bool(value) is not truth:
+            note(mark)
+        return value
+
+    tree = ast.parse(source(module))
+    for number, spot in enumerate(list(_spots(tree))):
+        words = [ast.Constant(_mark(module, number)), ast.Constant(spot.truth)]
+        _exchange(spot, lambda old, words=words: ast.Call(ast.Name("_judged", ast.Load()), [*words, old], []))  # type: ignore[misc]
+    for where, function in _functions(tree, ""):
+        function.body.insert(0, ast.Expr(ast.Call(ast.Name("_note", ast.Load()), [ast.Constant(f"{short(module)}.{where}")], [])))
+    vars(module).update(_judged=judged, _note=note)
+    _swap(module, tree)
 
 
 def _placed(code: types.CodeType) -> dict[tuple[str, int, int], types.CodeType]:
@@ -167,9 +205,26 @@ def tables(module: types.ModuleType, users: t.Iterable[types.ModuleType], neutra
         using = frozenset(function for user in users for function in _using(user, name))
         if not using or (neutral_only and title not in neutral):
             continue
-        changes = _replaced(table, neutral[title]) if title in neutral else _shortened(table)
-        for words, changed in changes:
-            yield Mutation(f"{title}{words}", functools.partial(rename, module, name, changed), using)
+        changes = _replaced(title, table, neutral[title]) if title in neutral else ((words, changed, using) for words, changed in _shortened(table))
+        for words, changed, marks in changes:
+            yield Mutation(f"{title}{words}", functools.partial(rename, module, name, changed), marks)
+
+
+def watch_tables(module: types.ModuleType, neutral: t.Mapping[str, Neutral], note: Note) -> None:
+    """From now on the functions of a module's tables note that they run."""
+
+    def watched(mark: str, function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def noting(*args: t.Any) -> t.Any:
+            note(mark)
+            return function(*args)
+
+        return noting
+
+    for name, table in _own_tables(module):
+        title = f"{short(module)}.{name}"
+        if title in neutral:
+            noted = [watched(title + entry, function) for entry, function in _entries(table)]
+            rename(module, name, dict(zip(table, noted, strict=True)) if isinstance(table, dict) else tuple(noted))
 
 
 def _own_tables(module: types.ModuleType) -> t.Iterator[tuple[str, t.Any]]:
@@ -183,7 +238,9 @@ def _own_tables(module: types.ModuleType) -> t.Iterator[tuple[str, t.Any]]:
 
 def _using(module: types.ModuleType, name: str) -> t.Iterator[str]:
     """The functions of a module that use a name."""
-    return (called(module.__name__, each) for each in _codes(_compiled(source(module))) if name in each.co_names)
+    for where, function in _functions(ast.parse(source(module)), ""):
+        if any(name in (getattr(node, "id", ""), getattr(node, "attr", "")) for node in ast.walk(function)):
+            yield f"{short(module)}.{where}"
 
 
 def _shortened(table: t.Any) -> t.Iterator[tuple[str, t.Any]]:
@@ -197,13 +254,20 @@ def _shortened(table: t.Any) -> t.Iterator[tuple[str, t.Any]]:
             yield f"[{key!r}] without {word!r}", {**table, key: tuple(each for each in value if each != word)}
 
 
-def _replaced(table: t.Any, neutral: Neutral) -> t.Iterator[tuple[str, t.Any]]:
-    """The table with one of its functions replaced."""
+def _replaced(title: str, table: t.Any, neutral: Neutral) -> t.Iterator[tuple[str, t.Any, frozenset[str]]]:
+    """The table with one of its functions replaced; and the mark of that function."""
     for words, stand_in in neutral.items():
-        if isinstance(table, dict):
-            yield from ((f"[{key!r}] {words}", {**table, key: stand_in}) for key in table)
-        else:
-            yield from ((f" with {old.__name__} {words}", tuple(stand_in if each is old else each for each in table)) for old in table)
+        for number, (entry, _function) in enumerate(_entries(table)):
+            functions = [stand_in if number == other else function for other, (_entry, function) in enumerate(_entries(table))]
+            changed = dict(zip(table, functions, strict=True)) if isinstance(table, dict) else tuple(functions)
+            yield f"{entry} {words}", changed, frozenset((title + entry,))
+
+
+def _entries(table: t.Any) -> list[tuple[str, t.Callable[..., t.Any]]]:
+    """The functions of a table, each with what mutants call its place."""
+    if isinstance(table, dict):
+        return [(f"[{key!r}]", function) for key, function in table.items()]
+    return [(f" with {function.__name__}", function) for function in table]
 
 
 def rename(module: types.ModuleType, name: str, value: t.Any) -> None:

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import signal
-import sys
 import time
 import types
 import typing as t
@@ -21,13 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from .mutations import Mutation, called
+from .mutations import Mutation, Note, forget, functions
 
 JOBS = 2
-SECONDS_EACH = 20  # of CPU
+SECONDS_EACH = 2.0  # of CPU for a test, or
+TIMES_EACH = 10  # what it takes without a mutant, if that is more
 BYTES_EACH = 2**30  # beyond what the tests have before
 PASSED, FAILED, BROKEN = 0, 1, 3
-Work = t.Callable[[t.Callable[[object], None]], int]
+Say = t.Callable[[object], None]
+Work = t.Callable[[Say], int]
 
 
 @dataclasses.dataclass
@@ -66,37 +67,83 @@ def _say(pipe: int, said: object) -> None:
 
 @dataclasses.dataclass
 class Hunt:
-    """A pytest plugin in place of its test loop. After the session: the survivors' names, how many mutants were tried, or what kept it from that."""
+    """A pytest plugin in place of its test loop. watch makes the modules note marks (see Mutation). jobs: how many mutants at a time.
+
+    After the session: the survivors' names, how many mutants were tried, how many of them only took too long; or what kept it from that.
+    """
 
     mutations: list[Mutation]
-    modules: t.Iterable[types.ModuleType]
+    modules: t.Sequence[types.ModuleType]
+    watch: t.Callable[[Note], None]
+    jobs: int
     survivors: list[str] = dataclasses.field(default_factory=list)
     tried: int = 0
+    endless: int = 0
     trouble: str = ""
     reach: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     costs: list[float] = dataclasses.field(default_factory=list)
     kills: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """A failure's words are for nobody, and make longer than the test itself takes."""
+        config.option.tbstyle = "native"
+
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Without a mutant every test passes, or nothing is tried."""
-        code, said = fork(functools.partial(_reached, session, {module.__name__ for module in self.modules})).end()
+        for module in self.modules:
+            functions(module)
+        gc.freeze()  # a child's collector would copy what it looks at
+        code, said = fork(functools.partial(self._watched, session)).end()
         if code != PASSED or not session.items:
             self.trouble = f"without a mutant {said or 'a test'} fails, or there is no test"
             return True
         self.reach, self.costs = said
         running: dict[int, tuple[Mutation, Child]] = {}
         for mutation in self.mutations:
-            if len(running) >= JOBS:
+            if len(running) >= self.jobs:
                 self._next(session, running)
-            child = fork(functools.partial(_test, session, mutation, self._tests(mutation)))
+            child = fork(functools.partial(self._test, session, mutation))
             running[child.pid] = mutation, child
         while running:
             self._next(session, running)
         return True
 
+    def _watched(self, session: pytest.Session, say: Say) -> int:
+        """Say which tests leave which marks, and the seconds of each test; or, if one fails, its name."""
+        reach: dict[str, list[int]] = {}
+        costs: list[float] = []
+        marks: set[str] = set()
+        self.watch(marks.add)
+        for index, item in enumerate(session.items):
+            forget(self.modules)
+            marks.clear()
+            start = time.process_time()
+            passes = _passes(session, index)
+            costs.append(max(time.process_time() - start, 0.001))
+            if not passes:
+                say(item.nodeid)
+                return FAILED
+            for mark in marks:
+                reach.setdefault(mark, []).append(index)
+        say((reach, costs))
+        return PASSED
+
+    def _test(self, session: pytest.Session, mutation: Mutation, say: Say) -> int:
+        """Run tests with a mutant to the first that fails, and say which."""
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_EACH, used + BYTES_EACH))
+        forget(self.modules)
+        mutation.apply()
+        for index in self._tests(mutation):
+            signal.setitimer(signal.ITIMER_PROF, max(SECONDS_EACH, TIMES_EACH * self.costs[index]))
+            if not _passes(session, index):
+                say(index)
+                return FAILED
+        return PASSED
+
     def _tests(self, mutation: Mutation) -> list[int]:
-        """The tests that run what the mutant changes; those that noticed most mutants in their time so far come first, then the quickest."""
-        reached = {index for name in mutation.functions for index in self.reach.get(name, ())}
+        """The tests that may notice the mutant; those that noticed most mutants in their time so far come first, then the quickest."""
+        reached = {index for mark in mutation.marks for index in self.reach.get(mark, ())}
         return sorted(reached, key=lambda index: (-self.kills[index] / self.costs[index], self.costs[index]))
 
     def _next(self, session: pytest.Session, running: dict[int, tuple[Mutation, Child]]) -> None:
@@ -107,66 +154,29 @@ class Hunt:
         if code not in (PASSED, FAILED, -signal.SIGPROF):
             self.trouble = f"{mutation.name} cannot be tried (exit code {code})"
         self.tried += 1
+        self.endless += code == -signal.SIGPROF
         if code == PASSED:
             self.survivors.append(mutation.name)
         if code == FAILED:
             self.kills[index] += 1
-        how = {PASSED: "SURVIVED", FAILED: session.items[index or 0].name}.get(code, f"over {SECONDS_EACH} s of CPU")
+        how = {PASSED: "SURVIVED", FAILED: session.items[index or 0].name}.get(code, "takes too long")
         print(f"{time.monotonic() - child.started:5.1f} s  {mutation.name}  <- {how}", flush=True)
-
-
-def _test(session: pytest.Session, mutation: Mutation, tests: list[int], say: t.Callable[[object], None]) -> int:
-    """Run tests with a mutant to the first that fails, and say which."""
-    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_EACH, used + BYTES_EACH))
-    mutation.apply()
-    for index in tests:
-        if not _passes(session, index):
-            say(index)
-            return FAILED
-    return PASSED
-
-
-def _reached(session: pytest.Session, modules: set[str], say: t.Callable[[object], None]) -> int:
-    """Say which tests run which functions of the modules, and the seconds of each test; or, if one fails, its name."""
-    caches = [thing for thing in gc.get_objects() if isinstance(thing, functools._lru_cache_wrapper) and thing.__module__ in modules]
-    reach: dict[str, list[int]] = {}
-    costs: list[float] = []
-    for index, item in enumerate(session.items):
-        for cache in caches:
-            cache.cache_clear()
-        codes: dict[types.CodeType, str] = {}
-        start = time.process_time()
-        sys.setprofile(functools.partial(_note, codes))
-        passes = _passes(session, index)
-        sys.setprofile(None)
-        costs.append(max(time.process_time() - start, 0.001))
-        if not passes:
-            say(item.nodeid)
-            return FAILED
-        for name in {called(module, code) for code, module in codes.items() if module in modules}:
-            reach.setdefault(name, []).append(index)
-    say((reach, costs))
-    return PASSED
-
-
-def _note(codes: dict[types.CodeType, str], frame: types.FrameType, _event: str, _argument: object) -> None:
-    codes.setdefault(frame.f_code, frame.f_globals.get("__name__", ""))
 
 
 def _passes(session: pytest.Session, index: int) -> bool:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    os.close(nowhere)
     session.config.hook.pytest_runtest_protocol(item=session.items[index], nextitem=None)
     return not session.testsfailed
 
 
-def hunt(mutations: list[Mutation], modules: t.Iterable[types.ModuleType], tests: t.Sequence[str]) -> Hunt:
+def hunt(mutations: list[Mutation], modules: t.Sequence[types.ModuleType], watch: t.Callable[[Note], None], tests: t.Sequence[str], jobs: int = JOBS) -> Hunt:
     """Try the mutants of modules on tests (paths). Raises SystemExit if that cannot be done."""
-    found = Hunt(mutations, modules)
-    quiet = ["-o", "addopts=--import-mode=importlib", "--capture=no", *(word for name in ("terminal", "cacheprovider") for word in ("-p", f"no:{name}"))]
+    found = Hunt(mutations, modules, watch, jobs)
+    quiet = ["-o", "addopts=--import-mode=importlib", "--capture=no", "--assert=plain"]
+    quiet += [word for name in ("terminal", "cacheprovider") for word in ("-p", f"no:{name}")]
     if pytest.main([*quiet, *tests], plugins=[found]) not in (0, 5) or found.trouble:
         raise SystemExit(f"mutants: {found.trouble or 'the tests cannot be collected'}")
     return found

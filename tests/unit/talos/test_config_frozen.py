@@ -16,6 +16,13 @@ from tests.conformance.config.judge import Verdict, difference
 from tests.conformance.config.oracle import Answer, Engine, releases
 
 SAMPLE = list(unpack(FROZEN.read_bytes()))
+PAGE = 50  # cases in a test: a fault shows soon
+PAGES = [
+    pytest.param(minor, found[start : start + PAGE], id=f"{minor}-{start // PAGE}")
+    for minor in releases()
+    for found in ([(case, verdict) for release, case, verdict, _rows in SAMPLE if release == minor],)
+    for start in range(0, len(found), PAGE)
+]
 
 
 def said(verdict: Verdict) -> Answer:
@@ -23,10 +30,9 @@ def said(verdict: Verdict) -> Answer:
     return Answer(text=verdict.text, error="(a refusal)" if verdict.refused else "")
 
 
-@pytest.mark.parametrize("minor", releases())
-def test_the_same_answers_as_talos(minor: int) -> None:
+@pytest.mark.parametrize(("minor", "cases"), PAGES)
+def test_the_same_answers_as_talos(minor: int, cases: list[tuple[Case, Verdict]]) -> None:
     engine = Engine(minor)
-    cases: list[tuple[Case, Verdict]] = [(case, verdict) for release, case, verdict, _rows in SAMPLE if release == minor]
     found = [difference(case, verdict, said(verdict), engine.answer(case)) for case, verdict in cases]
     assert [one for one in found if one is not None] == []
 
