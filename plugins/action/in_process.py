@@ -24,6 +24,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.vars.clean import remove_internal_keys
 
+from ..module_utils import _progress
+
 try:
     from ansible.module_utils import _internal as core
     from ansible.module_utils.common.json import Direction, get_module_encoder
@@ -78,6 +80,8 @@ class ActionModule(ActionBase):
         self._update_module_args(self._task.action, arguments, variables)
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, cls=ENCODER).encode()
         basic._ANSIBLE_PROFILE = "legacy"
+        # Display hands it to the main process, not to the standard output that is caught here.
+        _progress.show = lambda line: self._display.display(f"{variables['inventory_hostname']}: {line}")
         answer, code = io.StringIO(), 0
         with contextlib.redirect_stdout(answer), _not_the_controller():
             try:

@@ -33,6 +33,7 @@ class FilterModule:
             "name_list": _names.name_list,
             "node_names": node_names,
             "node_records": _names.node_records,
+            "node_timings": _names.node_timings,
             "dns_records": _names.dns_records,
             "problems": _results.problems,
         }

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible.module_utils.common.warnings import warn
 
+from . import _progress
 from ._errors import ManagerError
 from ._plan import Step, diff
 
@@ -56,9 +57,11 @@ class Outcome:
 def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> None:
     """Run a module's work and exit: success, per-node failures, or one error for the whole call."""
     try:
-        outcome = work()
+        with _progress.running() as progress:
+            outcome = work()
     except ManagerError as error:
         module.fail_json(msg=str(error), **error.details)
+    outcome.nodes = [{**node, "timing": progress.timing[node["name"]]} if node.get("name") in progress.timing else node for node in outcome.nodes]
     for warning in outcome.warnings:
         # Not module.warn: amazon.aws' returns it a second time, in a way that ansible-core calls deprecated on the user's screen.
         warn(warning)

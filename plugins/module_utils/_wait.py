@@ -4,16 +4,13 @@
 
 # This module_util is PRIVATE to the collection and may change without notice.
 
-"""Waits: a predicate on a monotonic clock; running out of time is an error that names the last state."""
+"""The clock of waits."""
 
 from __future__ import annotations
 
 import time
 import typing as t
 
-from ._errors import WaitTimeout
-
-T = t.TypeVar("T")
 Clock = t.Callable[[float, float], t.Iterator[float]]
 
 
@@ -27,22 +24,3 @@ def ticks(timeout: float, interval: float) -> t.Iterator[float]:
         if left <= 0:
             return
         time.sleep(min(interval, left))
-
-
-def wait_until(
-    what: str,
-    read: t.Callable[[], T],
-    done: t.Callable[[T], bool],
-    timeout: float,
-    interval: float,
-    describe: t.Callable[[T], str] = str,
-    clock: Clock = ticks,
-) -> T:
-    """Read until done(state) holds and return that state; else raise WaitTimeout naming the last one."""
-    last: T | None = None
-    for _elapsed in clock(timeout, interval):
-        last = read()
-        if done(last):
-            return last
-    seen = "nothing" if last is None else describe(last)
-    raise WaitTimeout(f"Timed out after {timeout:g} s waiting for {what}; last seen: {seen}")

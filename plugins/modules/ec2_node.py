@@ -218,6 +218,12 @@ nodes:
       description: Name of the node.
       type: str
       sample: fargle-worker-7
+    timing:
+      description:
+        - Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are V(launching), V(launched), then EC2's states.
+      type: dict
+      sample: {launching: 0.4, launched: 2.1, pending: 2.6, running: 9.3}
     instance_id:
       description: The instance's id; null while it has none, as in check mode.
       type: str

@@ -104,6 +104,12 @@ nodes:
     name:
       description: The name as given in O(nodes).
       type: str
+    timing:
+      description:
+        - In RV(nodes) only. Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are V(unregistered) (it has no Node object), V(NotReady), V(Ready).
+      type: dict
+      sample: {unregistered: 0.1, NotReady: 4.2, Ready: 21.7}
     node_name:
       description: The Node object's name.
       type: str

@@ -152,6 +152,12 @@ nodes:
       description: Name of the node.
       type: str
       sample: fargle-worker-7
+    timing:
+      description:
+        - Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are ELB's states of that of its targets that is behind the others, V(waiting) while new connections may still come, and V(drained).
+      type: dict
+      sample: {initial: 0.3, healthy: 31.5}
     targets:
       description: Its targets, one for each target group and port.
       type: list

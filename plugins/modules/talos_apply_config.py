@@ -119,6 +119,13 @@ nodes:
     name:
       description: The node's name.
       type: str
+    timing:
+      description:
+        - Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are V(booting) (the Talos API does not answer yet), V(maintenance), V(configured) (the config was accepted), V(installing),
+          V(joining), V(joined).
+      type: dict
+      sample: {booting: 0.0, maintenance: 14.0, configured: 15.2, installing: 15.8, joining: 61.3, joined: 74.0}
     address:
       description: Its address, null while it has none.
       type: str

@@ -106,6 +106,12 @@ nodes:
     name:
       description: The node's name.
       type: str
+    timing:
+      description:
+        - Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are those of RV(nodes[].etcd).
+      type: dict
+      sample: {empty: 0.1, member: 6.2}
     address:
       description: Its address, null while it has none.
       type: str

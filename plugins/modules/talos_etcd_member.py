@@ -168,6 +168,12 @@ nodes:
     name:
       description: The node's name.
       type: str
+    timing:
+      description:
+        - Seconds from the beginning of the call at which it was first seen in each phase. Missing when it was not waited for.
+        - The phases are V(leaving), V(left).
+      type: dict
+      sample: {leaving: 0.2, left: 2.9}
     member_id:
       description: The ID that it has or had, empty if it was no member.
       type: str

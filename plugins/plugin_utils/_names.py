@@ -70,6 +70,15 @@ def node_records(
     return [{key: record[key] for key in keys if record.get(key) is not None} for record in merged.values()]
 
 
+def node_timings(names: t.Sequence[str], steps: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Of each name that was waited for {"name", "timing": {step: {phase: seconds}}}. steps are modules' results, by what the step is called."""
+    records = []
+    for name in names:
+        rows = {step: node["timing"] for step, result in steps.items() for node in result.get("nodes") or () if node.get("name") == name and "timing" in node}
+        records += [{"name": name, "timing": rows}] if rows else []
+    return records
+
+
 def dns_records(nodes: t.Sequence[t.Mapping[str, t.Any]], domain: str) -> list[dict[str, str]]:
     """The A records of nodes: <name>.<domain> with the node's address, each where it is known already."""
     records = []

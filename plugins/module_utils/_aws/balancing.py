@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .. import _progress
 from .._errors import ManagerError
 from .._outcome import Outcome
 from .._wait import Clock
@@ -85,9 +86,10 @@ def _present(options: TargetOptions, clients: Clients, check_mode: bool, clock: 
     outcome = Outcome(steps=[place.step("register") for place in missing], nodes=_results(options, places))
     if check_mode:
         return outcome
-    for group, members in by_group(missing).items():
-        _register(clients, group, members, options.wait_timeout, clock, outcome.failures)
-    _wait_registered(options, clients, clock, places, outcome)
+    with _progress.wait("registered", [node.name for node in options.nodes]) as progress:
+        for group, members in by_group(missing).items():
+            _register(clients, group, members, options.wait_timeout, clock, outcome.failures)
+        _wait_registered(options, clients, clock, places, outcome, progress)
     return outcome
 
 
@@ -145,10 +147,26 @@ def _worth_waiting(clients: Clients, refused: list[Placement], errors: dict[str,
     return [place for place in refused if place.target_id in starting]
 
 
-def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, places: list[Placement], outcome: Outcome) -> None:
+def _show(progress: _progress.Wait, places: t.Sequence[Placement], settled: t.Callable[[Placement], bool]) -> None:
+    """Let it be known how far each node is: as far as that target of it is that is behind the others."""
+    by_node: dict[str, list[Placement]] = {}
+    for place in places:
+        by_node.setdefault(place.node.name, []).append(place)
+    for name, mine in by_node.items():
+        waited_for = [place for place in mine if not settled(place)]
+        if waited_for:
+            progress.at(name, waited_for[0].state or "not listed", waited_for[0].group.name)
+        else:
+            progress.arrived(name, next((place.state for place in mine if place.state not in ("healthy", "")), mine[0].state))
+
+
+def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, places: list[Placement], outcome: Outcome, progress: _progress.Wait) -> None:
     """Wait until the targets are as healthy as their group's kind demands, with one read per group and look."""
     seen = [place for place in places if place.node.name not in outcome.failures]
+    for name in outcome.failures:
+        progress.failed(name)
     for _elapsed in clock(options.wait_timeout, INTERVAL):
+        _show(progress, seen, lambda place: targets.settled(place, options.require_healthy))
         waited_for = {place.group for place in seen if not targets.settled(place, options.require_healthy)}
         if not waited_for:
             break
@@ -180,8 +198,9 @@ def _absent(options: TargetOptions, clients: Clients, check_mode: bool, clock: C
         _deregister(clients, group, members, outcome.failures)
     started = time.monotonic()
     draining = [place for place in places if place.node.name not in outcome.failures]
-    seen = _wait_left(options, clients, clock, draining, outcome.failures)
-    _wait_floor(options, draining, started)
+    with _progress.wait("drained", {place.node.name: None for place in draining}) as progress:
+        seen = _wait_left(options, clients, clock, draining, outcome.failures, progress)
+        _wait_floor(options, draining, started, progress)
     outcome.nodes = _results(options, seen)
     return outcome
 
@@ -197,10 +216,13 @@ def _deregister(clients: Clients, group: Group, members: list[Placement], failur
                 _fail(failures, place, f"still gets traffic through target group {group.name}: {error}")
 
 
-def _wait_left(options: TargetOptions, clients: Clients, clock: Clock, draining: list[Placement], failures: dict[str, str]) -> list[Placement]:
+def _wait_left(
+    options: TargetOptions, clients: Clients, clock: Clock, draining: list[Placement], failures: dict[str, str], progress: _progress.Wait
+) -> list[Placement]:
     """Wait until ELB lists none of the targets any more, or as unused; return them as last seen."""
     seen = list(draining)
     for _elapsed in clock(options.wait_timeout, INTERVAL):
+        _show(progress, seen, targets.left)
         waited_for = {place.group for place in seen if not targets.left(place)}
         if not waited_for:
             break
@@ -211,7 +233,12 @@ def _wait_left(options: TargetOptions, clients: Clients, clock: Clock, draining:
     return seen
 
 
-def _wait_floor(options: TargetOptions, draining: t.Sequence[Placement], started: float) -> None:
+def _wait_floor(options: TargetOptions, draining: t.Sequence[Placement], started: float, progress: _progress.Wait) -> None:
     """Network load balancers send new connections for a while after a target is gone from the API; wait that out where there is a VM to get them."""
-    if any(place.node.exists for place in draining):
+    there = {place.node.name for place in draining if place.node.exists}
+    if there:
+        for name in there:
+            progress.at(name, "waiting", f"up to {options.floor} s for late connections")
         time.sleep(max(0.0, options.floor - (time.monotonic() - started)))
+        for name in there:
+            progress.arrived(name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from .. import _progress
 from .._outcome import Outcome
 from .._wait import Clock
 from . import ec2, elbv2
@@ -88,10 +89,13 @@ def _wait_active(options: NlbOptions, clients: Clients, ids: t.Mapping[Ref, str]
     """Wait until no load balancer is being provisioned any more; return them as last seen, by ARN."""
     names = {ids[ref]: one.name for one in options.balancers if (ref := Ref(LOAD_BALANCER, one.name)) in ids}
     seen: dict[str, Item] = {}
-    for _elapsed in clock(options.wait_timeout, INTERVAL):
-        seen = {item["LoadBalancerArn"]: item for item in elbv2.describe_load_balancers(clients.elbv2, sorted(names))}
-        if not any(_state(item) == "provisioning" for item in seen.values()):
-            break
+    with _progress.wait("active", names.values()) as progress:
+        for _elapsed in clock(options.wait_timeout, INTERVAL):
+            seen = {item["LoadBalancerArn"]: item for item in elbv2.describe_load_balancers(clients.elbv2, sorted(names))}
+            for arn, item in seen.items():
+                progress.at(names[arn], _state(item))
+            if not any(_state(item) == "provisioning" for item in seen.values()):
+                break
     for arn, name in names.items():
         state = _state(seen.get(arn, {}))
         if state not in ("active", "active_impaired"):
@@ -159,9 +163,10 @@ def _wait_gone(options: NlbOptions, clients: Clients, world: World, clock: Clock
     names = {found.arn: one.name for one in options.balancers if (found := world.balancers.get(one.wanted_name))}
     names = {arn: name for arn, name in names.items() if name not in outcome.failures}
     left: list[Item] = []
-    for _elapsed in clock(options.wait_timeout, INTERVAL) if names else ():
-        left = elbv2.describe_load_balancers(clients.elbv2, sorted(names))
-        if not left:
-            break
+    with _progress.wait("gone", names.values()):
+        for _elapsed in clock(options.wait_timeout, INTERVAL) if names else ():
+            left = elbv2.describe_load_balancers(clients.elbv2, sorted(names))
+            if not left:
+                break
     for item in left:
         outcome.failures[names[item["LoadBalancerArn"]]] = f"is still there after {options.wait_timeout} s"

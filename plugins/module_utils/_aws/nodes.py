@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import typing as t
 
+from .. import _progress
 from .._errors import ManagerError
 from .._outcome import Outcome
 from .._plan import Step
@@ -172,14 +173,26 @@ def _launch(missing: list[Match], options: NodeOptions, launcher: Launcher, fail
     launched: dict[str, Item] = {}
     if not missing:
         return launched
-    with concurrent.futures.ThreadPoolExecutor(options.concurrency) as pool:
-        running = {match.node.name: pool.submit(launcher.launch, match.node.name, match.generation) for match in missing}
+    with _progress.wait("launched", [match.node.name for match in missing]) as progress, concurrent.futures.ThreadPoolExecutor(options.concurrency) as pool:
+        running = {match.node.name: pool.submit(_told, progress, launcher, match) for match in missing}
     for name, future in running.items():
         try:
             launched[name] = instance(future.result())
         except ManagerError as error:
             failures[name] = str(error)
     return launched
+
+
+def _told(progress: _progress.Wait, launcher: Launcher, match: Match) -> Item:
+    """Launch a node, and let it be known."""
+    progress.at(match.node.name, "launching")
+    try:
+        item = launcher.launch(match.node.name, match.generation)
+    except ManagerError:
+        progress.failed(match.node.name)
+        raise
+    progress.arrived(match.node.name)
+    return item
 
 
 # --- absent

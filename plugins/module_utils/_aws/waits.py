@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .. import _progress
 from .._wait import Clock
 from . import ec2
 from .classify import instance
@@ -53,34 +54,50 @@ def wait_running(client: Client, ids: dict[str, str], timeout: float, clock: Clo
     seen: dict[str, Item] = {}
     failures: dict[str, str] = {}
     waiting = dict(ids)
-    for _elapsed in clock(timeout, LONGEST_INTERVAL) if waiting else ():
-        shown = {item["InstanceId"]: item for item in ec2.describe_instances(client, "instance-id", sorted(waiting.values()))}
-        for name, instance_id in list(waiting.items()):
-            item = shown.get(instance_id)
-            if item is None:
-                continue
-            seen[name] = instance(item)
-            if death(item):
-                failures[name] = death(item)
-            if name in failures or (item["State"]["Name"] == "running" and item.get("PrivateIpAddress")):
-                del waiting[name]
-        if not waiting:
-            break
+    with _progress.wait("running", ids) as progress:
+        for _elapsed in clock(timeout, LONGEST_INTERVAL) if waiting else ():
+            shown = {item["InstanceId"]: item for item in ec2.describe_instances(client, "instance-id", sorted(waiting.values()))}
+            for name in [name for name, instance_id in waiting.items() if instance_id in shown]:
+                if _settled(name, shown[waiting[name]], progress, seen, failures):
+                    del waiting[name]
+            if not waiting:
+                break
     for name, instance_id in waiting.items():
         last = seen[name]["state"] if name in seen else "not shown by EC2"
         failures[name] = f"instance {instance_id} is not running after {timeout:g} s, last seen: {last}"
     return seen, failures
 
 
-def wait_state(client: Client, ids: dict[str, str], final: t.Collection[str], timeout: float, clock: Clock) -> dict[str, str]:
+def _settled(name: str, item: Item, progress: _progress.Wait, seen: dict[str, Item], failures: dict[str, str]) -> bool:
+    """Note what EC2 shows of a node's instance; True when it runs, or never will."""
+    seen[name] = instance(item)
+    if death(item):
+        failures[name] = death(item)
+        progress.failed(name)
+    elif item["State"]["Name"] == "running" and item.get("PrivateIpAddress"):
+        progress.arrived(name)
+    else:
+        progress.at(name, item["State"]["Name"])
+        return False
+    return True
+
+
+def wait_state(client: Client, ids: dict[str, str], final: t.Sequence[str], timeout: float, clock: Clock) -> dict[str, str]:
     """Wait until the instances (name → id) are in one of the final states, or not shown any more; return failures by name."""
     waiting = dict(ids)
     states: dict[str, str] = {}
-    for _elapsed in clock(timeout, LONGEST_INTERVAL) if waiting else ():
-        states = {item["InstanceId"]: item["State"]["Name"] for item in ec2.describe_instances(client, "instance-id", sorted(waiting.values()))}
-        waiting = {name: instance_id for name, instance_id in waiting.items() if states.get(instance_id, "terminated") not in final}
-        if not waiting:
-            break
+    with _progress.wait(final[0], ids) as progress:
+        for _elapsed in clock(timeout, LONGEST_INTERVAL) if waiting else ():
+            states = {item["InstanceId"]: item["State"]["Name"] for item in ec2.describe_instances(client, "instance-id", sorted(waiting.values()))}
+            for name, instance_id in list(waiting.items()):
+                state = states.get(instance_id, "terminated")
+                if state in final:
+                    progress.arrived(name, state)
+                    del waiting[name]
+                else:
+                    progress.at(name, state)
+            if not waiting:
+                break
     return {name: f"instance {instance_id} is still {states[instance_id]} after {timeout:g} s" for name, instance_id in waiting.items()}
 
 

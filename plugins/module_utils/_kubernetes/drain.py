@@ -14,6 +14,7 @@ import math
 import threading
 import typing as t
 
+from .. import _progress
 from .._errors import ManagerError
 from .._outcome import Outcome
 from .._plan import Step
@@ -248,11 +249,15 @@ def carry_out(api: Api, jobs: list[Job], options: DrainOptions, budgets: list[Bu
 
     def turn(job: Job) -> None:
         try:
-            empty(api, pods, job, options, budgets, clock)
+            empty(api, pods, job, options, budgets, clock, progress)
+            progress.arrived(job.name)
+        except ManagerError:
+            progress.failed(job.name)
+            raise
         finally:
             pods.finished()
 
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+    with _progress.wait("empty", [job.name for job in jobs]) as progress, concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         for_all(pool, lambda job: cordon(api, job), jobs if options.cordon else [], outcome)
         cordoned = [job for job in jobs if job.name not in outcome.failures]
         pods = PodLists(api, len(cordoned))  # anew: what was read before the nodes were cordoned says nothing
@@ -281,7 +286,7 @@ def cordon(api: Api, job: Job) -> None:
         calls.cordon(api, job.node_name)
 
 
-def empty(api: Api, pods: PodLists, job: Job, options: DrainOptions, budgets: list[Budget], clock: Clock) -> None:
+def empty(api: Api, pods: PodLists, job: Job, options: DrainOptions, budgets: list[Budget], clock: Clock, progress: _progress.Wait) -> None:
     """Evict until the node has no pod left that has to go; raise ManagerError naming those left at the deadline.
 
     On an unreachable node (unreachable=force) every pod is asked for once: nobody is there to stop it, its replacement is what counts.
@@ -297,6 +302,8 @@ def empty(api: Api, pods: PodLists, job: Job, options: DrainOptions, budgets: li
             trouble = error
             continue
         ask_due(api, waiting, options, budgets, elapsed)
+        if waiting:
+            progress.at(job.name, "draining", f"{len(waiting)} pods left")
         hopeless = all(entry.result == "failed" for entry in waiting)
         if hopeless or is_unreachable(job.node):
             break
@@ -379,16 +386,22 @@ def read_attached(api: Api, jobs: t.Sequence[Job], options: DrainOptions, clock:
     kept = kept_volumes(api, jobs)
     attached: dict[str, list[str]] = {}
     trouble: KubernetesError | None = None
-    for _elapsed in clock(options.volume_timeout, INTERVAL):
-        try:
-            attached, trouble = attached_volumes(api, jobs, kept), None
-        except KubernetesError as error:
-            if not error.transient:
-                raise
-            trouble = error
-            continue
-        if not attached:
-            break
+    with _progress.wait("without volumes", [job.name for job in jobs]) as progress:
+        for _elapsed in clock(options.volume_timeout, INTERVAL):
+            try:
+                attached, trouble = attached_volumes(api, jobs, kept), None
+            except KubernetesError as error:
+                if not error.transient:
+                    raise
+                trouble = error
+                continue
+            for job in jobs:
+                if job.node_name in attached:
+                    progress.at(job.name, "detaching", f"{len(attached[job.node_name])} volumes")
+                else:
+                    progress.arrived(job.name, "detached")
+            if not attached:
+                break
     if trouble:
         raise trouble
     return attached

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .. import _progress
 from .._errors import InputError
 from .._outcome import Outcome
 from .._plan import Step
@@ -252,23 +253,37 @@ def delete(api: Api, wanted: Wanted, node: Node) -> None:
             calls.delete_node(api, again["metadata"]["name"], again["metadata"]["uid"])
 
 
+def is_settled(found: Match, outcome: Outcome, progress: _progress.Wait) -> bool:
+    """Whether a node needs no more waiting, having failed or being Ready."""
+    name = found.wanted.name
+    if name in outcome.failures:
+        progress.failed(name)
+    elif found.found and is_ready(found.found[0]):
+        progress.arrived(name)
+    else:
+        progress.at(name, "NotReady" if found.found else "unregistered")
+        return False
+    return True
+
+
 def wait_ready(api: Api, options: NodeOptions, outcome: Outcome, clock: Clock) -> tuple[list[Node], list[Match]]:
     """Wait for all nodes at once, one list per tick. An API that does not answer meanwhile is only the last state seen."""
     nodes: list[Node] = []
     matches = [Match(wanted, []) for wanted in options.nodes]
     trouble = ""
-    for _elapsed in clock(options.wait_timeout, INTERVAL):
-        try:
-            nodes, trouble = calls.list_nodes(api, attempts=1), ""
-        except KubernetesError as error:
-            if not error.transient:
-                raise
-            trouble = str(error)
-            continue
-        matches = [match(wanted, nodes) for wanted in options.nodes]
-        refuse_foreign(matches, outcome)
-        if all(m.wanted.name in outcome.failures or (m.found and is_ready(m.found[0])) for m in matches):
-            break
+    with _progress.wait("Ready", [wanted.name for wanted in options.nodes]) as progress:
+        for _elapsed in clock(options.wait_timeout, INTERVAL):
+            try:
+                nodes, trouble = calls.list_nodes(api, attempts=1), ""
+            except KubernetesError as error:
+                if not error.transient:
+                    raise
+                trouble = str(error)
+                continue
+            matches = [match(wanted, nodes) for wanted in options.nodes]
+            refuse_foreign(matches, outcome)
+            if all([is_settled(m, outcome, progress) for m in matches]):  # noqa: C419 each is to be shown
+                break
     for found in matches:
         if not (found.found and is_ready(found.found[0])):
             seen = trouble or (ready_text(found.found[0]) if found.found else "no Node object of this machine")

@@ -18,6 +18,7 @@ import ssl
 import time
 import typing as t
 
+from .. import _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
@@ -138,7 +139,8 @@ class Work:
             if open_question:
                 steps = [_step(verdict.first.name if verdict.first else self._reports[0].name)]
         else:
-            await self._until_bootstrapped(verdict)
+            with _progress.wait("in etcd", self.options.nodes) as progress:
+                await self._until_bootstrapped(verdict, progress)
             steps = [_step(self._told)] if self._told else []
         return Outcome(
             steps=steps,
@@ -151,10 +153,12 @@ class Work:
         rows = next((report.members for report in self._reports if report.members), ())
         return [{"id": row.hex_id, "hostname": row.hostname, "addresses": list(row.addresses), "learner": row.learner} for row in rows]
 
-    async def _until_bootstrapped(self, verdict: Verdict) -> None:
+    async def _until_bootstrapped(self, verdict: Verdict, progress: _progress.Wait) -> None:
         """Look again and again until etcd answers. Raises WaitTimeout with what is in the way."""
         deadline = time.monotonic() + self.options.wait_timeout
         while not verdict.bootstrapped:
+            for report in self._reports:
+                progress.at(report.name, report.etcd, report.seen)
             why = verdict.why
             if verdict.first:
                 why = await self._begin(verdict.first)
@@ -162,6 +166,8 @@ class Work:
                 raise WaitTimeout(f"etcd is not bootstrapped after {self.options.wait_timeout:g} s: {why}")
             await asyncio.sleep(POLL_SECONDS)
             verdict = await self._ask_all()
+        for report in self._reports:
+            progress.arrived(report.name, report.etcd)
 
     # ---- asking ----
 

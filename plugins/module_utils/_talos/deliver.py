@@ -17,6 +17,7 @@ import re
 import time
 import typing as t
 
+from .. import _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
@@ -36,6 +37,7 @@ RESEND_SECONDS = 5.0
 # A machine that reboots before its disk holds the config comes back in maintenance mode; one that does so for ever is broken.
 MAX_SENDS = 3
 CONFIGURED = "configured"
+JOINED = "joined"
 UNREACHABLE = "unreachable"
 # The node did nothing (yet): asked again at the next tick.
 _NOT_SENT = ("CONNECT", "UNTRUSTED", "RESOURCE_EXHAUSTED")
@@ -132,12 +134,13 @@ def _wrong_cluster(ca: str, config: TalosConfig | None) -> list[str]:
 
 @dataclasses.dataclass(eq=False)
 class Target:
-    """A node on its way. was: the mode of the first contact; seen: its latest state in words; sent: how often the config was sent."""
+    """A node on its way. was: the mode of the first contact, mode: of the latest; seen: its latest state in words; sent: how often the config was sent."""
 
     name: str
     row: t.Mapping[str, t.Any]
     config: NodeConfig
     was: str = ""
+    mode: str = ""
     seen: str = ""
     sent: int = 0
     acknowledged: bool = False
@@ -156,6 +159,15 @@ class Target:
     def address(self) -> str:
         """The node's address, "" while it has none."""
         return str(self.row.get("address") or "")
+
+    @property
+    def phase(self) -> str:
+        """Where it is on its way, in a word."""
+        if self.mode == identity.SECURE:
+            return "joining"
+        if self.mode == identity.MAINTENANCE:
+            return CONFIGURED if self.sent else identity.MAINTENANCE
+        return "installing" if self.sent else "booting"
 
     def public(self) -> dict[str, t.Any]:
         """The node as the module returns it; None is unknown."""
@@ -211,8 +223,9 @@ class Delivery:
     async def deliver(self) -> None:
         """Bring every node to the end, or to its failure."""
         # All are looked at before any is configured: a control plane that a killed run left half joined goes first.
-        await self._all(self._first_look)
-        await self._all(self._follow)
+        with _progress.wait(JOINED if self.options.joins else CONFIGURED, [target.name for target in self.targets]) as progress:
+            await self._all(self._first_look)
+            await self._all(lambda target: self._follow(target, progress))
 
     async def _all(self, work: t.Callable[[Target], t.Awaitable[None]]) -> None:
         """Do the same for all nodes that have not failed; a failure stays its node's own."""
@@ -231,12 +244,13 @@ class Delivery:
             target.seen = sighting.detail
             target.was = {identity.MAINTENANCE: identity.MAINTENANCE, identity.SECURE: CONFIGURED}.get(sighting.mode, "")
 
-    async def _follow(self, target: Target) -> None:
+    async def _follow(self, target: Target, progress: _progress.Wait) -> None:
         """Look at a node until it is done, at intervals that grow while nothing changes. Raises WaitTimeout with its latest state."""
         target.deadline = time.monotonic() + self.options.wait_timeout
         pause, before = FIRST_TICK_SECONDS, ""
         try:
             while not await self._tick(target):
+                progress.at(target.name, target.phase)
                 pause = min(pause * 1.5, LAST_TICK_SECONDS) if target.seen == before else FIRST_TICK_SECONDS
                 before = target.seen
                 left = target.deadline - time.monotonic()
@@ -246,14 +260,16 @@ class Delivery:
         except BaseException:
             # Others wait for this one's turn to end, whatever ended it.
             target.failed = True
+            progress.failed(target.name)
             raise
         target.done = True
+        progress.arrived(target.name)
 
     async def _tick(self, target: Target) -> bool:
         """One look and what it calls for; True when the node is done."""
         async with self._slots:
             sighting = await identity.look(target.address, self.options.ca)
-            target.seen = sighting.detail
+            target.seen, target.mode = sighting.detail, sighting.mode
             self._refuse_foreign(sighting)
             if sighting.mode == identity.MAINTENANCE:
                 await self._configure(target, sighting)

@@ -14,6 +14,7 @@ import dataclasses
 import time
 import typing as t
 
+from .. import _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
@@ -224,7 +225,7 @@ class Work:
         self.outcome.values["ca_sha256"] = ca_digest(self.options.config.ca)
         removals = plan(self.options, members)
         self.outcome.steps = [removal.step() for removal in removals]
-        states = {removal.node.name: "absent" if self.check_mode else await self._carry_out(removal, position) for position, removal in enumerate(removals)}
+        states = dict.fromkeys((removal.node.name for removal in removals), "absent") if self.check_mode else await self._carry_out_all(removals)
         self._report(members, states)
         if removals and not self.check_mode:
             members = await self._read_again(members)
@@ -259,6 +260,19 @@ class Work:
         self.outcome.nodes = [{"name": node.name, "member_id": "", "state": "unknown"} for node in self.options.nodes]
         self.outcome.values |= {"members": [], "quorum": dataclasses.asdict(quorum([])), "ghosts": [], "ca_sha256": ca_digest(self.options.config.ca)}
         return self.outcome
+
+    async def _carry_out_all(self, removals: t.Sequence[Removal]) -> dict[str, str]:
+        """Take the members out one after another; what became of each, by node."""
+        states = {}
+        with _progress.wait("out of etcd", [removal.node.name for removal in removals]) as progress:
+            for position, removal in enumerate(removals):
+                progress.at(removal.node.name, "leaving")
+                states[removal.node.name] = await self._carry_out(removal, position)
+                if removal.node.name in self.outcome.failures:
+                    progress.failed(removal.node.name)
+                else:
+                    progress.arrived(removal.node.name, "left")
+        return states
 
     async def _carry_out(self, removal: Removal, position: int) -> str:
         """Take one member out and see from another member that it is gone; a failure stops the later ones too."""

@@ -90,6 +90,13 @@ def test_records_join_what_modules_said_of_a_node() -> None:
     ]
 
 
+def test_timings_are_by_node_and_step() -> None:
+    launch = {"nodes": [{"name": "n1", "timing": {"running": 3.0}}, {"name": "other", "timing": {"running": 1.0}}, {"name": "n2"}]}
+    steps = {"launch": launch, "talos": {"nodes": [{"name": "n1", "timing": {"joined": 9.5}}]}, "skipped": {}, "failed": {"nodes": None}}
+    expected = [{"name": "n1", "timing": {"launch": {"running": 3.0}, "talos": {"joined": 9.5}}}]
+    assert _names.node_timings(["n1", "n2"], steps) == expected
+
+
 def test_a_node_without_address_gets_a_record_without_content() -> None:
     assert _names.dns_records([{"name": "a", "address": "10.0.0.1"}, {"name": "b"}], "d.e") == [
         {"node": "a", "name": "a.d.e", "type": "A", "content": "10.0.0.1"},
