@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a benchmark says: a figure with its limit, and how to get a fair ratio of two times."""
+"""What a benchmark says: a case, or a figure with its limit; and how to get a fair ratio of two times."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ class Figure:
     def missed(self) -> bool:
         """Whether it is over its limit."""
         return self.value > self.limit
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Something that was measured without a limit of its own. seen: the measurements by name."""
+
+    name: str
+    seen: dict[str, t.Any]
 
 
 def medians(tasks: dict[str, Task], repetitions: int, before: Task = gc.collect) -> dict[str, float]:

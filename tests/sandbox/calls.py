@@ -101,11 +101,11 @@ class Ledger:
         self.faults: list[Fault] = []
         self.delays: dict[str, float] = {}
 
-    def begin(self, service: str, operation: str, *, mutating: bool, detail: dict[str, t.Any] | None = None) -> Call:
-        """Log the start of a call; the service must honour call.fault and sleep call.delay, then call end()."""
+    def begin(self, service: str, operation: str, *, mutating: bool, detail: dict[str, t.Any] | None = None, arrived: float | None = None) -> Call:
+        """Log the start of a call; the service must honour call.fault and sleep call.delay, then call end(). arrived: when, if it was read before."""
         with self._lock:
             struck = [fault for fault in self.faults if fault.strikes(service, operation, mutating)]
-            call = Call(len(self.calls) + 1, service, operation, mutating, detail or {}, time.monotonic())
+            call = Call(len(self.calls) + 1, service, operation, mutating, detail or {}, time.monotonic() if arrived is None else arrived)
             call.fault = struck[0] if struck else None
             call.delay = self.delays.get(f"call.{service}.{operation}", self.delays.get(f"call.{service}", 0.0))
             if call.fault and call.fault.kind == "delay":

@@ -67,7 +67,8 @@ class LedgerMiddleware:
         operation = self.classify(request)
         if operation is None:
             return self.app(environ, start_response)
-        call = self.ledger.begin(self.service, operation.name, mutating=operation.mutating, detail=operation.detail)
+        arrived = environ.get("sandbox.arrived")
+        call = self.ledger.begin(self.service, operation.name, mutating=operation.mutating, detail=operation.detail, arrived=arrived)
         environ["sandbox.call"] = call
         kind = call.fault.kind if call.fault else ""
         if kind == "timeout":
@@ -126,6 +127,15 @@ def close_connection(environ: WSGIEnvironment) -> None:
 class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
     timeout = IO_TIMEOUT
+    arrived = 0.0
+
+    def parse_request(self) -> bool:
+        """Called when the first line of a request is there: from then on the client waits for the sandbox."""
+        self.arrived = time.monotonic()
+        return super().parse_request()
+
+    def make_environ(self) -> WSGIEnvironment:
+        return {**super().make_environ(), "sandbox.arrived": self.arrived}
 
     def setup(self) -> None:
         if isinstance(self.request, ssl.SSLSocket):

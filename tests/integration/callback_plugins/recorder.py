@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import typing as t
 
 from ansible.plugins.callback import CallbackBase
@@ -39,6 +40,8 @@ class CallbackModule(CallbackBase):
             "changed": bool(values.get("changed")),
             "plan": values.get("plan"),
             "msg": values.get("msg"),
+            # On the clock of the sandbox's call log.
+            "ended": time.monotonic(),
         }
         with open(os.environ["RECORDER_FILE"], "a", encoding="utf-8") as file:
             file.write(json.dumps(line, default=str) + "\n")
