@@ -13,7 +13,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ..plugin_utils import _node_config, _sources
+from ..plugin_utils import _node_config, _preparation, _sources
+
+# Ansible's main process loads this action, the first of every role's, before it forks for it.
+_preparation.prepare()
 
 LOOKUP = "community.hashi_vault.vault_kv2_get"
 

@@ -167,6 +167,7 @@ price:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Connection
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.preflight import VOLUME_TYPES
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.prices import CLIENT_CONFIG, PriceOptions, price_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
@@ -190,9 +191,10 @@ SPEC = {
 def main() -> None:
     """Wire the options to the work."""
     module = AnsibleAWSModule(argument_spec=SPEC, supports_check_mode=True)
+    connection = Connection(module)
     run(
         module,
-        lambda: price_work(PriceOptions.of_params(module.params, module.region), lambda region: module.client("pricing", region=region, config=CLIENT_CONFIG)),
+        lambda: price_work(PriceOptions.of_params(module.params, connection.region), lambda region: connection.client("pricing", region, **CLIENT_CONFIG)),
     )
 
 

@@ -9,12 +9,72 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
+
+try:
+    import boto3
+    import botocore.loaders
+    import botocore.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, NoRegionError
+except ImportError:
+    pass  # AnsibleAWSModule says so before anything here is used
+
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
+
+from .._errors import InputError, ManagerError
 
 if t.TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 Client = t.Any
+
+# What botocore reads for every client, and of each service.
+MODELS = ("endpoints", "partitions", "sdk-default-configuration")
+USER_AGENT = "k8s_cluster.manager"
+
+# A session made before the process of this task was forked, for the first to take it.
+prepared: list[t.Any] = []
+
+
+def prepare(services: t.Iterable[str]) -> None:
+    """Make a session that knows these services: reading their models is half of what a client takes to make, the session most of the rest.
+
+    Nothing of the user's settings is read: a task may have others, and what is wrong with them is for a task to say.
+    """
+    loader = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
+    for name in MODELS:
+        loader.load_data(name)
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind, api_version=None)
+    session = botocore.session.Session()
+    session.register_component("data_loader", loader)
+    prepared.append(session)
+
+
+class Connection:
+    """A module's connection options, with one session for all its clients (the module's own client() makes one for each)."""
+
+    def __init__(self, module: AnsibleAWSModule) -> None:
+        self.region, self._endpoint, self._options = get_aws_connection_info(module)
+        self._profile = self._options.pop("profile_name", None)
+        self._config: Config = self._options.pop("aws_config", None)
+
+    @functools.cached_property
+    def _session(self) -> boto3.session.Session:
+        return boto3.session.Session(profile_name=self._profile, botocore_session=prepared.pop() if prepared else botocore.session.Session())
+
+    def client(self, service: str, region: str | None = None, **config: t.Any) -> Client:
+        """A client; region defaults to the module's, config goes to botocore's Config. Raises InputError without a region."""
+        settings = Config(user_agent_extra=USER_AGENT, **config).merge(self._config or Config())
+        try:
+            return self._session.client(service, region_name=region or self.region, endpoint_url=self._endpoint, config=settings, **self._options)
+        except NoRegionError as error:
+            raise InputError("region: none was given, in the task, AWS_REGION or the profile") from error
+        except (ValueError, BotoCoreError) as error:
+            raise ManagerError(f"Cannot connect to AWS: {error}") from error
 
 
 class Clients:
@@ -26,7 +86,8 @@ class Clients:
     @classmethod
     def of_module(cls, module: AnsibleAWSModule, connections: int = 10) -> Clients:
         """Clients with the module's connection options, good for this many calls at a time."""
-        return cls(lambda service: module.client(service, config={"max_pool_connections": max(10, connections)}))
+        connection = Connection(module)
+        return cls(lambda service: connection.client(service, max_pool_connections=max(10, connections)))
 
     @functools.cached_property
     def ec2(self) -> Client:

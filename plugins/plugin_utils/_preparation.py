@@ -1,0 +1,54 @@
+# Copyright (c) 2026, k8s_cluster.manager contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to the collection and may change without notice.
+
+"""What all tasks of a run would do anew, done once: Ansible forks a process for each task, which finds it done.
+
+Without it a task imports what it needs itself: a run is slower then, no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import pkgutil
+import typing as t
+
+PLUGINS = "ansible_collections.k8s_cluster.manager.plugins"
+SERVICES = ("ec2", "elbv2", "resourcegroupstaggingapi", "pricing")
+
+
+def prepare() -> None:
+    """Import the collection's modules and their SDKs, and have botocore read what it knows of the services."""
+    for step in (_modules, _kubernetes, _cloudflare, _aws):
+        # What is missing is said by the module that needs it.
+        with contextlib.suppress(ImportError):
+            step()
+    # A task's process need not look for garbage in what stays: looking would copy it, page by page.
+    gc.freeze()
+
+
+def _modules() -> None:
+    for found in pkgutil.iter_modules(importlib.import_module(f"{PLUGINS}.modules").__path__, f"{PLUGINS}.modules."):
+        importlib.import_module(found.name)
+
+
+def _kubernetes() -> None:
+    importlib.import_module("kubernetes.client.rest")
+
+
+def _cloudflare() -> None:
+    importlib.import_module("cloudflare")
+    _util("_cloudflare.client").tls()
+
+
+def _aws() -> None:
+    importlib.import_module("boto3")
+    _util("_aws.clients").prepare(SERVICES)
+
+
+def _util(name: str) -> t.Any:
+    return importlib.import_module(f"{PLUGINS}.module_utils.{name}")
