@@ -59,8 +59,8 @@ fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes 
 bench: setup ## ratios of times, each with its limit; QUICK=1: fewer repetitions
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
-kills: setup ## kill create_cluster after each of its changes and run it again (one to two hours)
-	KILLS=all $(PYTEST) -n 2 tests/integration/test_create_cluster.py -k killed
+kills: setup ## make and remove a whole cluster by runs that are killed after each change
+	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py -k killed
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

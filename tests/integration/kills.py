@@ -11,7 +11,7 @@ import typing as t
 
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import kill, started
+from .playbooks import Run, kill, started, succeed
 
 TIMEOUT = 900.0
 
@@ -21,12 +21,33 @@ def killed_after(cloud: RunningSandbox, playbook: str, number: int = 1, service:
 
     Returns what that call was, as service.operation; "" when the run ended before, having made fewer.
     """
+    return _killed(cloud, playbook, number, service, operation, words)[0]
+
+
+def killed_after_each(cloud: RunningSandbox, playbook: str, most: int, **words: t.Any) -> tuple[list[str], Run]:
+    """Run a playbook again and again, each time until its first mutating call has taken effect, and at last to its end, in which it finds nothing to do.
+
+    Returns what the calls were, in order, and the last run, which has succeeded. Fails after more calls than most: runs that do the same again and again.
+    """
+    calls: list[str] = []
+    while True:
+        call, run = _killed(cloud, playbook, 1, "*", "*", words)
+        if not call:
+            return calls, succeed(run)
+        calls.append(call)
+        assert len(calls) <= most, f"the runs get nowhere: {calls}"
+
+
+def _killed(cloud: RunningSandbox, playbook: str, number: int, service: str, operation: str, words: dict[str, t.Any]) -> tuple[str, Run]:
+    """What killed_after returns, and the run as far as it came (without its tasks)."""
     cloud.control.fault("park", service, operation, mutating=True, ordinals=[number])
+    said: list[str] = []
     try:
         with started(cloud.env, playbook, **words) as process:
             # What is printed must be read, or a run that says much waits for ever.
-            assert process.stdout is not None
-            reader = threading.Thread(target=process.stdout.read)
+            output = process.stdout
+            assert output is not None
+            reader = threading.Thread(target=lambda: said.append(output.read()))
             reader.start()
             parked = _wait(cloud, lambda: process.poll() is not None)
             kill(process)
@@ -36,7 +57,7 @@ def killed_after(cloud: RunningSandbox, playbook: str, number: int = 1, service:
     # Nobody hears the answer any more, but the call must have ended before the next run begins.
     while cloud.control.parked():
         time.sleep(0.02)
-    return f"{parked[0]['service']}.{parked[0]['operation']}" if parked else ""
+    return f"{parked[0]['service']}.{parked[0]['operation']}" if parked else "", Run(process.returncode, said[0], [])
 
 
 def _wait(cloud: RunningSandbox, ended: t.Callable[[], bool]) -> list[dict[str, t.Any]]:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A cluster from nothing: barney has its secrets, and nothing else. One etcd whatever happens, and nothing is left when it goes.
 
-By default a run is killed after two of its changes, the ones around the bootstrap. `make kills` kills it after every one of them
-(KILLS=all; KILLS=3,22 are those): each costs a run and a half, all of them together one to two hours on two cores.
+Runs are killed after every change one after another until one finds nothing left to do: by default those that make the first control plane, by `make kills`
+(KILLS=all) those that make the whole cluster, in ten minutes on two quiet cores. KILLS=3,22 kills one run after its third change and another after its 22nd,
+each of which is then finished by one run.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import yaml
 from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
-from .kills import killed_after
+from .kills import killed_after, killed_after_each
 from .playbooks import play, prices_said, succeed
 from .scenes import Scene, World, scene, secret
 
@@ -30,10 +31,10 @@ Stage = t.Callable[[], RunningSandbox]
 PLANES = [f"barney-controlplane-{number}" for number in (1, 2, 3)]
 WORKERS = [f"barney-worker-{number}" for number in (1, 2)]
 UNFINISHED = "k8s-cluster-manager/unfinished"
+GONE: dict[str, t.Any] = {"cluster": "barney", "nodes": [*WORKERS, *PLANES], "kubernetes": "talos", "allow_last_control_plane": True}
 # A cluster of one: its run has all of the steps that come once, and the fewest of the others.
 SMALL = {"cluster": "barney", "control_planes": 1, "workers": 0}
-# Of SMALL: the launch's answer is lost, and the bootstrap's.
-CHOSEN = ("ec2.RunInstances", "talos.Bootstrap")
+KILLS = os.environ.get("KILLS", "")
 
 
 def etcds(world: World) -> list[list[tuple[str, bool]]]:
@@ -100,8 +101,7 @@ def story(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Story:
     changes = cloud.control.mutating()
     again = scene(cloud, "create_cluster.yml", **words)
     text, mode = (folder / "barney").read_text(), stat.S_IMODE((folder / "barney").stat().st_mode)
-    gone: dict[str, t.Any] = {"nodes": [*WORKERS, *PLANES], "kubernetes": "talos", "allow_last_control_plane": True, "timeout": 1500}
-    deleted = scene(cloud, "delete_node.yml", cluster="barney", **gone)
+    deleted = scene(cloud, "delete_node.yml", timeout=1500, **GONE)
     removed = scene(cloud, "create_load_balancers.yml", cluster="barney", state="absent", timeout=900)
     return Story(made, again, deleted, removed, text, mode, changes)
 
@@ -221,28 +221,49 @@ def test_nodes_are_not_added_to_a_cluster_that_is_not_there(cloud: RunningSandbo
 # Runs that are killed.
 
 
-def small_changes() -> list[str]:
-    """What a run of SMALL changes, in order (the two tests that use it make sure of that)."""
+def balancer_changes() -> list[str]:
+    """What a run from nothing changes before it makes nodes, in order."""
     groups = ["ec2.CreateSecurityGroup"] * 3 + ["ec2.AuthorizeSecurityGroupIngress"] * 3
     target_group = ["elbv2.CreateTargetGroup", "elbv2.ModifyTargetGroupAttributes"]
     balancer = ["elbv2.CreateLoadBalancer", "elbv2.ModifyLoadBalancerAttributes"]
     api = [*target_group, *balancer, "elbv2.CreateListener"]
     ingress = [*target_group, *target_group, *balancer, *["elbv2.CreateListener"] * 2]
-    node = ["ec2.RunInstances", "talos.ApplyConfiguration", "talos.Bootstrap", "elbv2.RegisterTargets", "cloudflare.batch_records", "ec2.DeleteTags"]
-    return [*groups, *api, *ingress, *node]
+    return [*groups, *api, *ingress]
 
 
-def points() -> list[int]:
-    """After which changes of SMALL runs are killed."""
-    wanted = os.environ.get("KILLS", "")
-    if wanted == "all":
-        return list(range(1, len(small_changes()) + 1))
-    return [int(number) for number in wanted.split(",")] if wanted else [small_changes().index(change) + 1 for change in CHOSEN]
+def first_changes() -> list[str]:
+    """What it changes for the first control plane, in order."""
+    return ["ec2.RunInstances", "talos.ApplyConfiguration", "talos.Bootstrap", "elbv2.RegisterTargets", "cloudflare.batch_records", "ec2.DeleteTags"]
 
 
-@pytest.mark.parametrize("point", points())
-def test_d12_a_killed_run_is_finished_by_the_next(cloud: RunningSandbox, point: int) -> None:
-    """Killed right after the change took effect: one etcd, one of everything."""
-    assert killed_after(cloud, "create_cluster.yml", point, **SMALL) == small_changes()[point - 1]
+@pytest.mark.skipif(KILLS != "", reason="make kills does all of it and more")
+def test_d12_the_first_control_plane_is_made_by_runs_that_are_killed_after_each_change(cloud: RunningSandbox) -> None:
+    """One etcd, one of everything. The load balancers' part: tests/unit/sandbox_modules/test_aws_balancers.py."""
+    succeed(play(cloud.env, "create_load_balancers.yml", cluster="barney", load_balancers_node_security_group=True))
+    changes, last = killed_after_each(cloud, "create_cluster.yml", 20, **SMALL)
+    assert changes == first_changes()
+    assert last.changed == 0
+    assert_healthy(cloud.control.world(), PLANES[:1], [])
+
+
+@pytest.mark.skipif(KILLS != "all", reason="make kills")
+def test_a_cluster_is_made_and_removed_by_runs_that_are_killed_after_each_change(cloud: RunningSandbox) -> None:
+    """All of it: load balancers, three control planes, two workers. Nothing is left when it has gone."""
+    changes, last = killed_after_each(cloud, "create_cluster.yml", 60, cluster="barney")
+    begun = [*balancer_changes(), *first_changes()]
+    assert changes[: len(begun)] == begun
+    assert "talos.Bootstrap" not in changes[len(begun) :]
+    assert last.changed == 0
+    assert_healthy(cloud.control.world(), PLANES, WORKERS)
+    for number, removal in enumerate((GONE, {"cluster": "barney", "state": "absent"})):
+        _changes, last = killed_after_each(cloud, ("delete_node.yml", "create_load_balancers.yml")[number], 60, **removal)
+        assert last.changed == 0
+    assert owned(cloud.control.world()) == {kind: [] for kind in owned(cloud.control.world())}
+
+
+@pytest.mark.parametrize("point", [int(number) for number in KILLS.split(",") if number.isdigit()])
+def test_a_killed_run_is_finished_by_the_next(cloud: RunningSandbox, point: int) -> None:
+    """Killed right after the change took effect."""
+    assert killed_after(cloud, "create_cluster.yml", point, **SMALL) == [*balancer_changes(), *first_changes()][point - 1]
     succeed(play(cloud.env, "create_cluster.yml", timeout=900, **SMALL))
     assert_healthy(cloud.control.world(), PLANES[:1], [])

@@ -17,7 +17,7 @@ import pytest
 from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import succeed
+from .playbooks import play, succeed
 from .scenes import Scene, World, scene
 
 pytestmark = pytest.mark.slow
@@ -216,3 +216,20 @@ def test_the_last_control_plane_goes_by_its_word(cloud: RunningSandbox) -> None:
     succeed(found.run)
     assert "fargle2-controlplane-1" not in worldview.nodes(found.after, "fargle2")
     assert [record for record in worldview.records(found.after) if record["name"].startswith("fargle2-controlplane-1.")] == []
+
+
+def test_a_cluster_without_its_control_planes_is_taken_away(cloud: RunningSandbox) -> None:
+    """A run that was killed when they had gone is finished: nobody can be asked any more, and the same word says that this is right."""
+    found = ec2(cloud)
+    machine = worldview.nodes(cloud.control.world(), "fargle2")["fargle2-controlplane-1"].instance_id
+    found.terminate_instances(InstanceIds=[machine])
+    found.get_waiter("instance_terminated").wait(InstanceIds=[machine], WaiterConfig={"Delay": 1})
+    cloud.control.forget_calls()
+    words: dict[str, t.Any] = {"cluster": "fargle2", "nodes": ["fargle2-worker-1", "fargle2-controlplane-1"]}
+    assert play(cloud.env, "delete_node.yml", **words).code != 0
+    assert cloud.control.mutating() == []
+    succeed(play(cloud.env, "delete_node.yml", allow_last_control_plane=True, **words))
+    world = cloud.control.world()
+    assert worldview.nodes(world, "fargle2") == {}
+    assert [record["name"] for record in worldview.records(world) if record["name"].startswith("fargle2-")] == []
+    assert succeed(play(cloud.env, "delete_node.yml", allow_last_control_plane=True, **words)).changed == 0
