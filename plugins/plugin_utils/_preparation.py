@@ -23,12 +23,24 @@ SERVICES = ("ec2", "elbv2", "resourcegroupstaggingapi", "pricing")
 
 def prepare() -> None:
     """Import the collection's modules and their SDKs, and have botocore read what it knows of the services."""
-    for step in (_modules, _kubernetes, _cloudflare, _aws):
-        # What is missing is said by the module that needs it.
-        with contextlib.suppress(ImportError):
-            step()
-    # A task's process need not look for garbage in what stays: looking would copy it, page by page.
-    gc.freeze()
+    with _no_garbage():
+        for step in (_modules, _kubernetes, _cloudflare, _aws):
+            # What is missing is said by the module that needs it.
+            with contextlib.suppress(ImportError):
+                step()
+
+
+@contextlib.contextmanager
+def _no_garbage() -> t.Iterator[None]:
+    """What is made here stays, so no process need look for garbage in it: looking takes time, and would copy it into each task's, page by page."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 def _modules() -> None:

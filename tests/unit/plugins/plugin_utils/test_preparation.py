@@ -32,7 +32,7 @@ def said(code: str, missing: tuple[str, ...] = ()) -> str:
 def test_what_modules_import_is_there() -> None:
     names = ["cloudflare", "httpcore", "kubernetes.client.rest", "grpclib.client", "boto3"]
     own = [f"ansible_collections.k8s_cluster.manager.plugins.modules.{path.stem}" for path in (ROOT / "plugins" / "modules").glob("*.py")]
-    assert said(f"print([name for name in {[*names, *own]!r} if name not in sys.modules], gc.get_freeze_count() > 0)") == "[] True"
+    assert said(f"print([name for name in {[*names, *own]!r} if name not in sys.modules], gc.get_freeze_count() > 0, gc.isenabled())") == "[] True True"
 
 
 def test_the_prepared_session_knows_the_services_and_nothing_of_the_user() -> None:
