@@ -150,6 +150,19 @@ def test_A7_no_capacity_anywhere_is_a_failure_that_names_the_subnets(lab: Lab) -
     assert living(lab) == []
 
 
+def test_an_exhausted_vcpu_quota_is_named_for_each_node_and_the_run_is_resumed(lab: Lab) -> None:
+    """It is of the whole region: no other subnet is tried."""
+    lab.part.conditions.capacity = 0
+    lab.ledger.clear_calls()
+    failures = play(lab).failures
+    assert set(failures) == set(NAMES)
+    assert all("VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit" in text for text in failures.values())
+    assert sum(call.operation == "RunInstances" for call in lab.ledger.calls) == 3
+    lab.part.conditions.capacity = None
+    assert [step.verb for step in play(lab).steps] == ["launch"] * 3
+    assert [name for name, _instance_id in living(lab)] == list(NAMES)
+
+
 def test_A9_impaired_instance_is_reported(lab: Lab) -> None:
     lab.part.conditions.impaired = [play(lab).nodes[1]["instance_id"]]
     assert list(play(lab).failures) == [NAMES[1]]
