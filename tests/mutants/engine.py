@@ -34,10 +34,18 @@ NEUTRAL: dict[str, Neutral] = {
 
 # Mutants that cannot be told from the engine, and why.
 SAME = "it is what the rule does"
+LATER = "up to 1.11 the rule is another, but there were no such fields"
 NOTHING = "merging into nothing, or nothing into something, changes nothing: it is only quicker"
 EQUIVALENT: dict[str, str] = {
     "merge.RULES['pair'] takes the patch's value": SAME,
     "merge.RULES['take'] takes the patch's value": SAME,
+    "merge.replace of list takes the patch's value": SAME,
+    "merge.present of *bool takes the patch's value": SAME,
+    "merge.present of *enum takes the patch's value": LATER,
+    "merge.present of *uint8 takes the patch's value": LATER,
+    "merge.present of *uint16 takes the patch's value": LATER,
+    "merge.present of *int32 takes the patch's value": LATER,
+    "scalars.PARSERS['cel'] takes any text": SAME,
     "merge.Merger.struct: if value is None": "a field that is None is printed and read as one that is absent",
     "merge.Merger.value: if right is None and (not field.clears)": NOTHING,
     "merge._nonzero: and left is not None": "zero is printed as absent",
@@ -76,7 +84,7 @@ def merge_classes() -> t.Iterator[Mutation]:
     classes: dict[tuple[str, str], list[t.Any]] = {}
     for kind in table.kinds():
         for field in _below(table.kind(kind).root):
-            if field.merge in merge.RULES:
+            if field.merge in merge.RULES and field.since <= table.NEWEST:
                 classes.setdefault((field.merge, _type(field)), []).append(field)
     for (rule, kind), fields in classes.items():
         for words, stand_in in {**TAKEN, **KEPT}.items():

@@ -83,7 +83,7 @@ class Decoder:
         if not isinstance(node, Sequence):
             self.problem(node, path, f"must be a list, not a {_shape(node)}")
             return None
-        item = _item(field)
+        item = t.cast(Field, field.item)
         self._refuse_nulls([(entry, f"{path}[{index}]") for index, entry in enumerate(node.items)], item)
         values = [self.value(entry, item, f"{path}[{index}]") for index, entry in enumerate(node.items)]
         keep_null = item.pointer or item.kind in ("list", "map")
@@ -93,7 +93,7 @@ class Decoder:
         if not isinstance(node, Mapping):
             self.problem(node, path, f"must be a mapping, not a {_shape(node)}")
             return None
-        item = _item(field)
+        item = t.cast(Field, field.item)
         self._refuse_nulls([(entry, f"{path}[{shown_key(key.text)}]") for key, entry in node.pairs], item)
         values = {key.text: self.value(entry, item, f"{path}[{shown_key(key.text)}]") for key, entry in self._keys(node, path)}
         return {key: zero(item) if value is None else value for key, value in values.items()}
@@ -164,12 +164,6 @@ class Decoder:
 
 BYTE = Field("[]", "", "uint8", False, "-", 5)
 PARTS = {"crt": Field("crt", "", "bytes", False, "take", 5), "key": Field("key", "", "key", False, "take", 5, secret=True)}
-
-
-def _item(field: Field) -> Field:
-    if field.item is None:
-        raise AssertionError(f"the field table has no items below {field.path}")
-    return field.item
 
 
 def _shape(node: Node) -> str:

@@ -104,29 +104,26 @@ def _growth(data: t.Any, operation: Operation) -> int:
     """How many values an operation adds. Raises ConfigError if it goes too deep."""
     value = operation.value
     if operation.op in ("copy", "move"):
-        parent, last = _find(data, operation.source)
-        value = None if parent is MISSING else _get(parent, last)
-    size, depth = _extent(value, MAX_NODES)
+        value = _get(*_find(data, operation.source))
+    size, depth = _extent(value)
     if depth + operation.path.count("/") > MAX_DEPTH:
         raise ConfigError(f"nested deeper than {MAX_DEPTH} levels")
     return size if operation.op != "move" else 0
 
 
-def _extent(value: t.Any, most: int) -> tuple[int, int]:
-    """How many values there are in a value (counting ends soon after most), and how many levels."""
+def _extent(value: t.Any) -> tuple[int, int]:
+    """How many values there are in a value, and how many levels."""
     if not isinstance(value, (dict, list)):
         return 1, 0
     size, depth = 1, 0
     for entry in value.values() if isinstance(value, dict) else value:
-        if size > most:
-            break
-        more, below = _extent(entry, most - size)
+        more, below = _extent(entry)
         size, depth = size + more, max(depth, below)
     return size, depth + 1
 
 
 def _shown(path: str) -> str:
-    return "/".join(part if part == "" or part.isdecimal() else shown_key(part) for part in path.split("/"))
+    return "/".join(part and shown_key(part) for part in path.split("/"))
 
 
 def _find(data: t.Any, path: str) -> tuple[t.Any, str]:
@@ -205,7 +202,7 @@ def _replace(data: t.Any, operation: Operation) -> t.Any:
 def _taken(data: t.Any, operation: Operation) -> t.Any:
     """What a copy or move takes; a missing member of an object counts as null."""
     parent, last = _find(data, operation.source)
-    value = MISSING if parent is MISSING else _get(parent, last)
+    value = _get(parent, last)
     if value is MISSING and isinstance(parent, dict):
         return None
     if value is MISSING:

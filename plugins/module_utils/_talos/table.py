@@ -66,7 +66,7 @@ class Kind:
 NETWORK = ("addr", "prefix", "addrport")
 
 STRING = Field("<k>", "", "string", False, "nonzero", 5)
-ARG = Field("<k>", "", "arg", False, "take", 5)
+ARG = Field("<k>", "", "arg", False, "-", 5)
 SECRET_STRING = dataclasses.replace(STRING, secret=True)
 
 

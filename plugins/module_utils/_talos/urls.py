@@ -49,14 +49,12 @@ class Url:
 @functools.lru_cache(maxsize=512)
 def parse(text: str) -> Url:
     """A text as URL. Raises ConfigError where Go refuses it."""
-    if CONTROL.search(text):
-        raise ConfigError("must be a URL without control characters")
     rest, _hash, fragment = text.partition("#")
+    if CONTROL.search(rest):
+        raise ConfigError("must be a URL without control characters")
     if BAD_ESCAPE.search(fragment):
         raise ConfigError("must be a URL (invalid escape in its fragment)")
     match = SCHEME.fullmatch(rest)
-    if match is None and rest.startswith(":"):
-        raise ConfigError("must be a URL (missing protocol scheme)")
     scheme, rest = (match[1].lower(), match[2]) if match else ("", rest)
     forced = rest.endswith("?") and rest.count("?") == 1
     rest, _mark, query = rest.partition("?")
@@ -65,7 +63,7 @@ def parse(text: str) -> Url:
         if scheme:
             return dataclasses.replace(url, opaque=rest)
         if ":" in rest.partition("/")[0]:
-            raise ConfigError("must be a URL (first path segment in URL cannot contain colon)")
+            raise ConfigError("must be a URL (a colon before the first slash needs a protocol scheme before it)")
     return _with_authority(url, rest)
 
 
@@ -96,9 +94,7 @@ def _check_host(host: str) -> None:
     if not HOST.fullmatch(host) or BAD_ESCAPE.search(host) or re.search(r"%(?!25)[0-7]", host):
         raise ConfigError("must be a URL (invalid character in host name)")
     if host.startswith("["):
-        _name, bracket, port = host.rpartition("]")
-        if not bracket:
-            raise ConfigError("must be a URL (missing ']' in host)")
+        port = host.rpartition("]")[2]
     else:
         port = host[host.index(":") :] if ":" in host else ""
     if not PORT.fullmatch(port):
@@ -126,8 +122,6 @@ def text(url: Url) -> str:
             result += (f"{url.user}@" if url.user is not None else "") + quote(url.host, safe=UNRESERVED + "!$&'()*+,;=:[]<>\"%")
         if url.path and not url.path.startswith("/") and url.host:
             result += "/"
-        if not result and ":" in url.path.partition("/")[0]:
-            result += "./"
         result += url.path
     result += f"?{url.query}" if url.forced_query or url.query else ""
     return result + (f"#{url.fragment}" if url.fragment else "")

@@ -63,6 +63,13 @@ MERGE: tuple[tuple[str, ...], ...] = (
     (doc("BondConfig", "links: [a], bondMode: 802.3ad, miimon: 100", "bond0"), doc("BondConfig", "bondMode: balance-rr, miimon: 0", "bond0")),
     (doc("BondConfig", "links: [a], hardwareAddr: '00:01:02:03:04:05'", "bond0"), doc("BondConfig", "hardwareAddr: ''", "bond0")),
     (doc("DHCPv4Config", "ignoreHostname: true", "eth0"), doc("DHCPv4Config", "routeMetric: 0", "eth0"), doc("DHCPv4Config", "ignoreHostname: false", "eth0")),
+    (doc("ZswapConfig", "maxPoolPercent: 20"), doc("ZswapConfig", "maxPoolPercent: 0")),
+    (network("[{interface: a, bond: {numPeerNotif: 3, adActorSysPrio: 5}}]"), network("[{interface: a, bond: {numPeerNotif: 0, adActorSysPrio: 0}}]")),
+    (machine("install: {diskSelector: {type: nvme}}"), machine("install: {diskSelector: {type: ssd}}")),
+    (machine("install: {diskSelector: {type: nvme}}"), machine("install: {diskSelector: {type: ''}}")),
+    (machine("systemDiskEncryption: {state: {keySize: 512}}"), machine("systemDiskEncryption: {state: {keySize: 0}}")),
+    *((doc("EtcFileConfig", "mode: 0o644", "a"), doc("EtcFileConfig", f"mode: {mode}", "a")) for mode in ("0o600", "0")),
+    (doc("ContainerConfig", "runAs: {uid: 1000, gid: 1000}", "a"), doc("ContainerConfig", "runAs: {uid: 0, gid: 2000}", "a")),
     # pointers and structs
     (machine("registries: {}"), machine("registries: {mirrors: {a: {endpoints: ['http://b']}}}")),
     (cluster("discovery: {enabled: true}"), cluster("discovery: {registries: {service: {endpoint: 'https://x'}}}")),
@@ -102,6 +109,8 @@ MERGE: tuple[tuple[str, ...], ...] = (
             ("https://a", "mailto:x"),
             ("https://a/b", "tcp:/c"),
             ("/a", "b"),
+            ("https://a:1", "b"),
+            ("https://a:1/x", "./b:c"),
             ("a", "https:"),
         )
     ),
@@ -278,6 +287,12 @@ DELETES: tuple[tuple[str, ...], ...] = (
         )
     ),
     (docs(doc(LINK, "mtu: 9", "eth0"), doc(LINK, "mtu: 8", "eth1")), doc(LINK, DELETE, "eth0"), doc(LINK, DELETE, "eth1")),
+    # what is refused first
+    (docs(machine("kubelet: {extraConfig: {a: 1}}"), doc(LINK, name="a")), docs(doc(LINK, DELETE, "b"), machine("kubelet: {extraConfig: {a: x}}"))),
+    (
+        docs(machine("kubelet: {extraConfig: {a: 1}}"), doc("EventSinkConfig", "endpoint: '1.2.3.4:5'")),
+        docs(doc("EventSinkConfig", f"nothing: {{{DELETE}}}"), machine("kubelet: {extraConfig: {a: x}}")),
+    ),
     (docs(M, doc("HostnameConfig", "hostname: a")), doc("HostnameConfig", DELETE)),
     (docs(M, doc("HostnameConfig", "hostname: a")), doc("HostnameConfig", DELETE, "odd")),
     (docs(M, doc("HostnameConfig", "hostname: a")), docs(doc("HostnameConfig", DELETE), doc("HostnameConfig", "hostname: b"))),
@@ -586,6 +601,8 @@ JSON: tuple[tuple[str, ...], ...] = tuple(
                 ("/machine/certSANs", ["a", "b", "c"]),
                 ("/machine/certSANs", ["a", "b"]),
                 ("/machine/certSANs", ["c", "b", "a"]),
+                ("/machine/install", {"wipe": 1, "disk": "/dev/sda"}),
+                ("/machine/kubelet/extraConfig/deep/list/0", [True, 2]),
                 ("/machine/certSANs/0", "a"),
                 ("/machine/certSANs/-1", "c"),
                 ("/machine/certSANs/7", None),
@@ -682,6 +699,10 @@ LINES: tuple[tuple[str, ...], ...] = (
     (docs(doc("Layer2VIPConfig", "link: a", "10.0.0.1"), doc("HCloudVIPConfig", "link: a, apiToken: b", "10.0.0.1")),),
     (docs(doc("UserVolumeConfig", name="a"), doc("ExistingVolumeConfig", name="a")),),
     *((docs(doc(LINK, name="a"), doc(kind, name="a")),) for kind in ("BondConfig", "BridgeConfig", "VLANConfig", "WireguardConfig", "VRFConfig", "VethConfig")),
+    *(
+        (docs(doc("VethConfig", "peer: {name: a}", "b"), doc(kind, name="a")),)
+        for kind in (LINK, "BondConfig", "BridgeConfig", "DummyLinkConfig", "VLANConfig", "WireguardConfig", "VRFConfig", "VethConfig")
+    ),
     (doc(LINK, name="a"), doc("BondConfig", name="a")),
     (doc(LINK, name="a"), docs(doc("BondConfig", name="b"), doc(LINK, name="b"))),
     (M, docs(doc(LINK, name="a"), doc(LINK, "mtu: 3", "a"))),
@@ -809,10 +830,10 @@ VALUES: tuple[tuple[str, list[str]], ...] = (
             "1000 | 1500 | 12300000 | 123456000 | 99900000 | 9990000 | 1024000 | ' 1GB ' | 1 G B | 100GB | 18446744073709551615"
         ),
     ),
-    (doc(VOLUME, "provisioning: {minSize: @}", "EPHEMERAL"), words("10GiB | '' | 4096 | -1GB | x | ' 1GB' | 10% | 1e3")),
+    (doc(VOLUME, "provisioning: {minSize: @}", "EPHEMERAL"), words("10GiB | '' | 4096 | -1GB | x | ' 1GB' | 10% | 1e3 | {} | {a: b}")),
     (
         doc(VOLUME, "provisioning: {maxSize: @}", "EPHEMERAL"),
-        words("10GiB | '' | 4096 | -1GB | x | 10% | 100% | 101% | 0% | -5% | 1.5% | % | 10%% | 1000000% | ' 5%' | 5 %"),
+        words("10GiB | '' | 4096 | -1GB | x | 10% | 100% | 101% | 0% | -5% | 1.5% | % | 10%% | 1000000% | ' 5%' | 5 % | {} | {a: b}"),
     ),
     (
         machine("install: {diskSelector: {size: @}}"),
@@ -886,7 +907,8 @@ VALUES: tuple[tuple[str, list[str]], ...] = (
             "https://u p@a | https://u%20p@a | https://u%zz@a | https://u/p@a | https://u:p:q@a | https://u@v@a | https://u|@a | "
             "https://u~-_.@a | https://[::1] | https://[::1]:80 | https://[::1 | https://[::1]x | https://::1 | https://a:b | https://a: | "
             "https://a:80:90 | https://a b | https://a%20b | https://a%25b | https://[fe80::1%25e] | https://é | https://a%41 | "
-            "https://a<b | https://a\\tb | https: | https:a | https:/a | https:///a | ///a | mailto:x@y | a+b-c.1:x | 1a:x | https://a//b | "
+            "https://a<b | https://a\\tb | https://a/\t/b | https://a#\t | https: | https:a | https:/a | https:///a | ///a | mailto:x@y | "
+            "a+b-c.1:x | 1a:x | https://a//b | "
             "https://a/../b | * | https:?x | https:#x | https:/ | x:/a:b | ./a:b | https://a/\x7f | https://a%2 | https://(a) | "
             "https://a/(b) | https://a/!* | https://a#!* | http:%20x | https://a%"
         ),

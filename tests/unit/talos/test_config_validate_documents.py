@@ -262,6 +262,7 @@ REFUSED = [
     (12, "OOMConfig, cgroupRankingExpression: 'true'", "cgroupRankingExpression: OOM cgroup scoring expression is invalid: expression output type is bool"),
     (12, "OOMConfig, sampleInterval: -1s", "sampleInterval: OOM sample interval must be longer than 0"),
     (14, "SysctlConfig, params: {'': a}", "params: sysctl key cannot be empty"),
+    (14, "SysfsConfig, params: {'': a}", "params: sysfs key cannot be empty"),
     (14, "UnattendedInstallConfig, reboot: true", "provisioning.diskSelector.match: provisioning.diskSelector.match is required"),
     (7, "WatchdogTimerConfig, timeout: 1m", "device: watchdog device: empty value"),
     (7, "WatchdogTimerConfig, device: /dev/w, timeout: 1s", "timeout: watchdog timeout: minimum value is 10s"),
