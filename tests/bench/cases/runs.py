@@ -95,7 +95,7 @@ def _one(found: Measured, plan: Plan) -> Found:
         wanted, standing = (collections.Counter(found.runs[name][0].tasks) for name in (f"{verb} N=1", f"floor of {verb}"))
         expected = collections.Counter(floor.expected(wanted.elements()))
         differing = _differ(expected, standing)
-        yield Figure(f"{verb}: tasks that its floor lacks or has too many (python -m tests.bench.floor mends)", _differ(expected, standing), 0, "tasks")
+        yield Figure(f"{verb}: tasks that its floor lacks or has too many (python -m tests.bench.floor mends)", differing, 0, "tasks")
         for value, limits in (("own", (0.7, 1.5)), ("cpu", (0.7, 1.5))):
             for case, limit in zip(("", " shipped"), limits, strict=True):
                 name = f"{verb}{case} N=1"
@@ -159,7 +159,7 @@ def _foreign(found: Measured, plan: Plan) -> Found:
     found.pair(10, " among others")
     for verb in VERBS:
         alone, among = (found.runs[f"{verb}{case} N=10"][-1] for case in ("", " among others"))
-        seen = {"pages": among.pages, "pages_alone": alone.pages}
+        seen: dict[str, float] = {"pages": among.pages, "pages_alone": alone.pages}
         yield Figure(f"{verb} N=10: calls but polls, looks and pages that others' things cost", _differ(_counter(among), _counter(alone)), 0, "calls", seen)
 
 
