@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import socket
 import ssl
 import threading
@@ -26,6 +27,7 @@ from .calls import PARKED_LOOK, Call, Ledger
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+LOG = logging.getLogger(__name__)
 # How long a connection may take for its TLS handshake, and a client for its request.
 IO_TIMEOUT = 60.0
 
@@ -129,13 +131,59 @@ class _Handler(WSGIRequestHandler):
     timeout = IO_TIMEOUT
     arrived = 0.0
 
+    # Connections are kept, as real services keep them.
+    protocol_version = "HTTP/1.1"
+
     def parse_request(self) -> bool:
         """Called when the first line of a request is there: from then on the client waits for the sandbox."""
         self.arrived = time.monotonic()
         return super().parse_request()
 
     def make_environ(self) -> WSGIEnvironment:
-        return {**super().make_environ(), "sandbox.arrived": self.arrived}
+        environ = {**super().make_environ(), "sandbox.arrived": self.arrived}
+        # What an application does not read would be taken for the next request.
+        _buffered(environ)
+        return environ
+
+    def run_wsgi(self) -> None:
+        """Answer one request. werkzeug's own would close the connection, after looking for 10 ms whether more comes in."""
+        head: list[t.Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _error: t.Any = None) -> t.Callable[[bytes], None]:
+            head[:] = [status, headers]
+            return self.wfile.write  # type: ignore[return-value]
+
+        try:
+            try:
+                answer = self.server.app(self.make_environ(), start_response)
+                try:
+                    self._send(head[0], head[1], answer)
+                finally:
+                    getattr(answer, "close", lambda: None)()
+            except OSError:
+                raise
+            except Exception:
+                self.close_connection = True
+                LOG.exception("%s %s failed", self.command, self.path)
+                self._send("500 INTERNAL SERVER ERROR", [("Content-Length", "0")], [])
+        except OSError:
+            # The client is gone, or is to be left without an answer.
+            self.close_connection = True
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: t.Iterable[bytes]) -> None:
+        """Send an answer; one of unknown length (a watch) goes in chunks."""
+        code, reason = int(status.split()[0]), status.partition(" ")[2]
+        known = any(name.lower() == "content-length" for name, _value in headers)
+        chunked = not known and self.command != "HEAD" and code not in (204, 304) and self.request_version != "HTTP/1.0"
+        self.send_response(code, reason)
+        for name, value in [*headers, *([("Transfer-Encoding", "chunked")] if chunked else []), *([("Connection", "close")] if self.close_connection else [])]:
+            self.send_header(name, value)
+        self.end_headers()
+        for data in body:
+            if data:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def setup(self) -> None:
         if isinstance(self.request, ssl.SSLSocket):
