@@ -245,7 +245,9 @@ def test_d12_the_first_control_plane_is_made_by_runs_that_are_killed_after_each_
     assert changes == first_changes()
     assert last.changed == 0
     assert_healthy(cloud.control.world(), PLANES[:1], [])
-    assert succeed(play(cloud.env, "create_cluster.yml", **SMALL)).changed == 0
+    rest = succeed(play(cloud.env, "create_cluster.yml", "--check", **{**SMALL, "workers": 1}))
+    assert {node for _module, node, _verb, _target in rest.actions} == {WORKERS[0]}
+    assert [line.partition(":")[0] for line in prices_said(rest)] == ["1 × m5.large + 1 × 80 GB gp3"]
 
 
 @pytest.mark.skipif(KILLS != "all", reason="make kills")
