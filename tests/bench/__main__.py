@@ -21,7 +21,7 @@ from .figures import Case, Figure
 COLUMNS = ("wall", "own", "cpu", "memory", "paid_calls", "polls", "looks", "pages", "tasks")
 
 
-def found(words: str, quick: bool) -> t.Iterator[Case | Figure]:
+def figures(words: str, quick: bool) -> t.Iterator[Case | Figure]:
     """The cases and figures of the files whose names have these words."""
     for found in pkgutil.iter_modules(cases.__path__):
         if words in found.name:
@@ -57,16 +57,16 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="?", default="")
     options = parser.parse_args(arguments)
     measured: list[Case | Figure] = []
-    for one in found(options.words, options.quick):
+    for one in figures(options.words, options.quick):
         print(line(one), flush=True)
         measured.append(one)
-    figures = [one for one in measured if isinstance(one, Figure)]
-    for text in (cases_table([one for one in measured if isinstance(one, Case)]), table(figures)):
+    limited = [one for one in measured if isinstance(one, Figure)]
+    for text in (cases_table([one for one in measured if isinstance(one, Case)]), table(limited)):
         print(text)
-    missed = [f"{figure.name}: {figure.value:.2f} {figure.unit}, limit {figure.limit:g}" for figure in figures if figure.missed]
-    if missed or not figures:
+    missed = [f"{figure.name}: {figure.value:.2f} {figure.unit}, limit {figure.limit:g}" for figure in limited if figure.missed]
+    if missed or not limited:
         print(f"bench: missed: {'; '.join(missed) or 'no benchmark of that name'}", file=sys.stderr)
-    return 1 if missed or not figures else 0
+    return 1 if missed or not limited else 0
 
 
 if __name__ == "__main__":
