@@ -49,6 +49,17 @@ SECRET_NAMES = {
     "all": "cluster-{cluster}-{role}",
 }
 OF_A_ROLE = ("machine_config", "patch", "node_config")
+# Of the lookup, unless its own option says otherwise (urllib3's words): answers of a Vault that throttles or changes its leader are waited
+# out for about a minute, one that does not answer is told of soon. The lookup's own defaults leave out 429, since standbys' health is that.
+RETRIES = {
+    "total": 8,
+    "connect": 1,
+    "read": 2,
+    "other": 0,
+    "status_forcelist": [412, 429, 500, 502, 503],
+    "allowed_methods": None,
+    "backoff_factor": 0.3,
+}
 ADDRESS_VARIABLES = ("ansible_hashi_vault_url", "ansible_hashi_vault_addr")
 ENVIRONMENT = {"talosconfig": "TALOSCONFIG", "kubeconfig": "KUBECONFIG"}
 
@@ -140,8 +151,10 @@ class Vault:
         plugin = lookup_loader.get(LOOKUP, loader=self._loader, templar=self._templar)
         if plugin is None:
             self._fail("community.hashi_vault is not installed: ansible-galaxy collection install community.hashi_vault")
+        plugin.set_options(var_options=self._variables)
+        patience = {} if plugin.get_option("retries") is not None else {"retries": RETRIES}
         try:
-            return dict(plugin.run([name], variables=self._variables, engine_mount_point=self.mount)[0]["secret"])
+            return dict(plugin.run([name], variables=self._variables, engine_mount_point=self.mount, **patience)[0]["secret"])
         except AnsibleError as error:
             cause = type(error.__cause__).__name__
             if cause == "InvalidPath":

@@ -140,7 +140,7 @@ options:
     default: 300
   concurrency:
     description:
-      - Launches at a time.
+      - Calls at a time where each is about one node, such as launches.
     type: int
     default: 4
 extends_documentation_fragment:

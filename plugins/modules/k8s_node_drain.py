@@ -55,6 +55,10 @@ options:
         not happened, the cordoning is then not planned twice.
     type: bool
     default: true
+  concurrency:
+    description: How many nodes are worked on at the same time.
+    type: int
+    default: 8
   timeout:
     description: Seconds that the evictions of all nodes may take.
     type: int
@@ -172,6 +176,7 @@ def main() -> None:
     """Wire the options to the work."""
     own = {
         "cordon": {"type": "bool", "default": True},
+        "concurrency": {"type": "int", "default": 8},
         "timeout": {"type": "int", "default": 300},
         "volume_timeout": {"type": "int", "default": 600},
         "force": {"type": "bool", "default": False},
@@ -189,7 +194,7 @@ def main() -> None:
 
     def started() -> Outcome:
         options = DrainOptions(nodes=wanted_nodes(module.params["nodes"]), **{name: module.params[name] for name in own})
-        with api_for(module.params) as api:
+        with api_for(module.params, options.concurrency) as api:
             return work(options, api, module.check_mode)
 
     run(module, started)

@@ -31,6 +31,11 @@ PAGED = {
 }
 # Looks at one node, while it is not finished.
 PER_NODE = {"talos Get", "ec2 GetConsoleOutput"}
+# Calls about one node each that are made side by side, and how many at most at a time.
+SIDE_BY_SIDE = {"create_node": ("ec2 RunInstances", "talos ApplyConfiguration"), "delete_node": ("ec2 DescribeInstanceAttribute",)}
+CONCURRENCY = 4
+# Seconds that each of them takes, so that they meet.
+MEETING = 0.2
 # The shortest pause between two looks at the same thing, in seconds, less what a busy machine may take from it.
 PAUSE = 0.15
 
@@ -194,11 +199,12 @@ def bills(request: pytest.FixtureRequest, stage: t.Callable[[], RunningSandbox])
     nodes, crowded = request.param
     if crowded:
         crowd(cloud)
+    cloud.control.delays({f"call.{words.replace(' ', '.')}": MEETING for some in SIDE_BY_SIDE.values() for words in some})
     names = ",".join(f"fargle-worker-{50 + number}" for number in range(nodes))
     bills = {}
     for playbook in ("create_node", "delete_node"):
         cloud.control.forget_calls()
-        succeed(play(cloud.env, f"{playbook}.yml", cluster="fargle", nodes=names))
+        succeed(play(cloud.env, f"{playbook}.yml", cluster="fargle", nodes=names, **{f"{playbook}_concurrency": CONCURRENCY}))
         groups, balancers, pages = (3, 3, 2) if crowded else (5, 4, 1)
         bills[playbook] = Bill(nodes, groups, balancers, pages, cloud.control.calls())
     return bills
@@ -229,3 +235,14 @@ def test_a_wait_looks_at_all_nodes_at_once_and_pauses(bills: Bills, playbook: st
         assert all(gap > PAUSE for gap in gaps), (words, about, gaps)
     each = {words: sum(key[0] == words for key in looks) for words in PER_NODE}
     assert each == (dict.fromkeys(PER_NODE, bills[playbook].nodes) if playbook == "create_node" else dict.fromkeys(PER_NODE, 0))
+
+
+@pytest.mark.parametrize("playbook", ["create_node", "delete_node"])
+def test_no_more_calls_are_made_at_a_time_than_the_option_says(bills: Bills, playbook: str) -> None:
+    bill = bills[playbook]
+    for words in SIDE_BY_SIDE[playbook]:
+        calls = [call for call in bill.calls if name(call) == words]
+        # A call is logged as ended a little after its answer is out.
+        most = max(sum(other["started"] <= call["started"] < other["ended"] - MEETING / 2 for other in calls) for call in calls)
+        assert most <= CONCURRENCY, words
+        assert most > 1 or bill.nodes == 1, words

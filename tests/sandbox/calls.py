@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 import threading
 import time
 import typing as t
@@ -31,7 +32,8 @@ class Fault:
     """Inject `kind` into calls of service/operation ("*" = any), with `mutating` only into those that change something.
 
     ordinals: which matching calls (1 = the first after the fault was posted); empty = every one.
-    share: fraction of matching calls hit when there are no ordinals (deterministic: evenly spread).
+    share: fraction of matching calls hit when there are no ordinals: evenly spread, or with a seed drawn by lot, so that several in
+    a row may be hit; the same ones with the same seed.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Fault:
     operation: str = "*"
     ordinals: list[int] = dataclasses.field(default_factory=list)
     share: float = 1.0
+    seed: int | None = None
     seconds: float = 0.0
     mutating: bool = False
     seen: int = 0
@@ -47,6 +50,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in FAULT_KINDS:
             raise ValueError(f"unknown fault kind {self.kind!r}, one of {', '.join(FAULT_KINDS)}")
+        if self.seed is not None and (self.ordinals or not 0 < self.share < 1):
+            raise ValueError("a seed needs a share between 0 and 1, and no ordinals")
 
     def strikes(self, service: str, operation: str, mutating: bool) -> bool:
         """Count a call and say whether it is hit."""
@@ -55,6 +60,8 @@ class Fault:
         self.seen += 1
         if self.ordinals:
             hit = self.seen in self.ordinals
+        elif self.seed is not None:
+            hit = random.Random(f"{self.seed}/{self.seen}").random() < self.share  # noqa: S311 no secret
         else:
             hit = int(self.seen * self.share) > int((self.seen - 1) * self.share)
         self.hits += hit

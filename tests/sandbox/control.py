@@ -194,7 +194,7 @@ class ControlApp:
 
     def _add_fault(self, request: Request) -> t.Any:
         body = _body(request)
-        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seconds"}
+        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seed", "seconds"}
         if unknown := sorted(body.keys() - allowed):
             raise ControlError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(allowed))}")
         fault = Fault(**body)
@@ -272,7 +272,7 @@ class Control:
         self._ask("DELETE", "/calls")
 
     def fault(self, kind: str, service: str = "*", operation: str = "*", **more: t.Any) -> None:
-        """Inject a fault; more: mutating, ordinals, share, seconds (see calls.Fault)."""
+        """Inject a fault; more: mutating, ordinals, share, seed, seconds (see calls.Fault)."""
         self._ask("POST", "/faults", {"kind": kind, "service": service, "operation": operation, **more})
 
     def faults(self) -> list[dict[str, t.Any]]:

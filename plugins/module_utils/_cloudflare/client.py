@@ -17,7 +17,7 @@ from ansible.module_utils.basic import missing_required_lib
 
 from .._errors import ManagerError
 
-RETRIES = 5  # of the SDK: connection errors, 408, 409, 429 (honouring Retry-After) and 5xx
+RETRIES = 8  # of the SDK: connection errors, 408, 409, 429 (honouring Retry-After) and 5xx
 PAGE = 1000
 ZONE_PAGE = 50
 BATCH = 200  # operations per batch that every plan allows

@@ -43,11 +43,11 @@ def node_arguments(**more: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 @contextlib.contextmanager
-def api_for(params: t.Mapping[str, t.Any]) -> t.Iterator[Api]:
-    """The API that a module's options lead to."""
+def api_for(params: t.Mapping[str, t.Any], connections: int = 1) -> t.Iterator[Api]:
+    """The API that a module's options lead to, with a pool of connections for calls from so many threads."""
     if params["talosconfig"]:
         found = access(params)
     else:
         found = read(params["kubeconfig"], params["cluster"] or "", params["context"] or "", params["server"] or "")
-    with connect(found) as api:
+    with connect(found, connections) as api:
         yield api

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -24,6 +25,8 @@ if t.TYPE_CHECKING:
 
 PAGE = 500
 ATTEMPTS = 5
+# A server that asks to come back later is there, and wants its time.
+THROTTLED_ATTEMPTS = 10
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
 TIMEOUT = (5.0, 30.0)  # seconds to connect, seconds without an answer
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -71,7 +74,7 @@ class Api:
 
 
 @contextlib.contextmanager
-def connect(access: Access, connections: int = 10) -> t.Iterator[Api]:
+def connect(access: Access, connections: int = 1) -> t.Iterator[Api]:
     """An Api for access; no file is written. connections bounds the pool, for calls from threads."""
     try:
         # Here and not above: the import takes 0.3 s, which a run without Kubernetes need not pay.
@@ -120,18 +123,22 @@ def call(
     body: dict[str, t.Any] | None = None,
     attempts: int = ATTEMPTS,
 ) -> dict[str, t.Any]:
-    """Make a call and return the JSON it answers; retry what is transient, attempts times in all. what completes "Cannot ..."."""
+    """Make a call and return the JSON it answers; retry what is transient, attempts times in all. what completes "Cannot ...".
+
+    Throttling is waited out for longer, unless attempts is 1: that caller has his own idea of when to ask again.
+    """
     delay = FIRST_DELAY
-    while True:
-        attempts -= 1
+    for made in itertools.count(1):
         try:
             return _once(api, what, method, path, query, body)
         except KubernetesError as error:
-            if attempts <= 0 or not error.transient:
+            most = THROTTLED_ATTEMPTS if error.status == 429 and attempts > 1 else attempts
+            if made >= most or not error.transient:
                 raise
             pause = max(delay, error.retry_after or 0)
         sleep(min(pause, LONGEST_DELAY))
         delay *= 2
+    raise AssertionError("the loop ends by itself")
 
 
 def items(api: Api, what: str, path: str, attempts: int = ATTEMPTS, **query: str) -> list[dict[str, t.Any]]:

@@ -15,7 +15,7 @@ import threading
 import typing as t
 
 from .. import _progress
-from .._errors import ManagerError
+from .._errors import InputError, ManagerError
 from .._outcome import Outcome
 from .._plan import Step
 from .._wait import Clock, ticks
@@ -24,14 +24,16 @@ from .client import ATTEMPTS, PAGE, Api, KubernetesError
 from .nodes import Node, Wanted, is_unreachable, match, ready_text, refuse_foreign
 from .pods import Budget, Pod, budget_text, budgets_of, claims, is_terminating, name_of, respects_budgets, treatment
 
-THREADS = 8
 INTERVAL = 1.0
 FIRST_DELAY, LONGEST_DELAY = 1.0, 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class DrainOptions:
-    """What k8s_node_drain is asked to do. Times in seconds; grace period None means each pod's own; cordon False: somebody else has."""
+    """What k8s_node_drain is asked to do. Times in seconds; grace period None means each pod's own; cordon False: somebody else has.
+
+    concurrency is how many nodes are worked on at a time.
+    """
 
     nodes: list[Wanted]
     timeout: float
@@ -42,6 +44,7 @@ class DrainOptions:
     terminate_grace_period: int | None = None
     unreachable: str = "fail"
     cordon: bool = True
+    concurrency: int = 8
 
 
 @dataclasses.dataclass
@@ -87,13 +90,15 @@ class Job:
 def work(options: DrainOptions, api: Api, check_mode: bool, clock: Clock = ticks) -> Outcome:
     """Drain the nodes side by side; one that fails stays cordoned and does not stop the others. A node without Node object is drained."""
     outcome = Outcome()
+    if options.concurrency < 1:
+        raise InputError(f"concurrency: {options.concurrency} is less than 1.")
     if not options.nodes:
         return outcome
     nodes = calls.list_nodes(api)
     matches = [match(wanted, nodes) for wanted in options.nodes]
     refuse_foreign(matches, outcome)
     jobs = [Job(found.wanted.name, node, []) for found in matches for node in found.found]
-    budgets = read_pods(api, jobs)
+    budgets = read_pods(api, jobs, options.concurrency)
     for job in jobs:
         take_stock(job, job.pods, options)
         texts = problems(job, options, budgets)
@@ -131,10 +136,11 @@ def report(wanted: t.Sequence[Wanted], jobs: t.Sequence[Job]) -> list[dict[str, 
 class PodLists:
     """The pods of nodes that are looked at side by side: each round of looks costs a call per node or the pages of all pods, whichever is less."""
 
-    def __init__(self, api: Api, nodes: int) -> None:
+    def __init__(self, api: Api, nodes: int, concurrency: int) -> None:
         self._api = api
         self._lock = threading.Lock()
         self._left = nodes
+        self._concurrency = concurrency
         self._pages = 1
         self._round = 0
         self._by_node: dict[str, list[Pod]] = {}
@@ -142,7 +148,7 @@ class PodLists:
     def of(self, job: Job, attempts: int = ATTEMPTS) -> list[Pod]:
         """The pods of a job's node, never as they were at its last look."""
         with self._lock:
-            together = min(self._left, THREADS) > self._pages
+            together = min(self._left, self._concurrency) > self._pages
             if together and job.round == self._round:
                 self._read_all(attempts)
             job.round = self._round
@@ -164,12 +170,12 @@ class PodLists:
             self._by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
 
 
-def read_pods(api: Api, jobs: t.Sequence[Job]) -> list[Budget]:
+def read_pods(api: Api, jobs: t.Sequence[Job], concurrency: int) -> list[Budget]:
     """Fill in the pods of all jobs and return all disruption budgets."""
     if not jobs:
         return []
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        for job, found in zip(jobs, pool.map(PodLists(api, len(jobs)).of, jobs)):  # noqa: B905 - map keeps length
+    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+        for job, found in zip(jobs, pool.map(PodLists(api, len(jobs), concurrency).of, jobs)):  # noqa: B905 - map keeps length
             job.pods = found
     return calls.list_budgets(api)
 
@@ -257,10 +263,10 @@ def carry_out(api: Api, jobs: list[Job], options: DrainOptions, budgets: list[Bu
         finally:
             pods.finished()
 
-    with _progress.wait("empty", [job.name for job in jobs]) as progress, concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+    with _progress.wait("empty", [job.name for job in jobs]) as progress, concurrent.futures.ThreadPoolExecutor(options.concurrency) as pool:
         for_all(pool, lambda job: cordon(api, job), jobs if options.cordon else [], outcome)
         cordoned = [job for job in jobs if job.name not in outcome.failures]
-        pods = PodLists(api, len(cordoned))  # anew: what was read before the nodes were cordoned says nothing
+        pods = PodLists(api, len(cordoned), options.concurrency)  # anew: what was read before the nodes were cordoned says nothing
         for_all(pool, turn, cordoned, outcome)
     drained = [job for job in jobs if job.name not in outcome.failures and not is_unreachable(job.node)]
     wait_detached(api, drained, options, outcome, clock)

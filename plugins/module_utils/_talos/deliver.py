@@ -85,7 +85,7 @@ class Options:
             endpoints or (config.endpoints if config else ()),
             params["identity_check"],
             params["wait_timeout"],
-            params["concurrency"],
+            max(1, params["concurrency"]),
             params["until"] == "joined",
         )
 

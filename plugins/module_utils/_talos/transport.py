@@ -12,6 +12,7 @@ grpcio cannot do this: its TLS library offers no Ed25519, which all of Talos' ce
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import traceback
 import typing as t
@@ -46,7 +47,9 @@ MESSAGE_BYTES = 32 * 1024 * 1024
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 15.0
 ATTEMPTS = 4
-FIRST_BACKOFF_SECONDS = 0.25
+# A server that says that it has too much to do is there, and wants its time.
+THROTTLED_ATTEMPTS = 8
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.25, 8.0
 # OpenSSL's verify codes for a certificate that does not name the host or address asked for.
 NAME_MISMATCHES = (62, 64)
 # ... and for one that is not valid yet, or not any more.
@@ -181,17 +184,18 @@ class Connection:
 
         Only failures that promise to pass are tried again (RETRIED); attempts=1 for calls whose repetition means something else.
         """
-        left = attempts or self._attempts
+        attempts = attempts or self._attempts
         backoff = FIRST_BACKOFF_SECONDS
-        while True:
-            left -= 1
+        for made in itertools.count(1):
             try:
                 return await self._attempt(method, request, timeout)
             except TalosError as error:
-                if left <= 0 or error.code not in RETRIED:
+                most = THROTTLED_ATTEMPTS if error.code == "RESOURCE_EXHAUSTED" and attempts > 1 else attempts
+                if made >= most or error.code not in RETRIED:
                     raise TalosError(f"{self}: {method.rpartition('/')[2]}: {error}", error.code) from None
             await asyncio.sleep(backoff)
-            backoff *= 2
+            backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+        raise AssertionError("the loop ends by itself")
 
     async def _attempt(self, method: str, request: t.Any, timeout: float) -> t.Any:
         """One attempt, its errors as TalosError."""

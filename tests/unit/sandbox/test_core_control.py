@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 from tests.sandbox import exports
-from tests.sandbox.calls import Ledger
+from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.control import SEED, SNAPSHOTS_KEPT, Control, ControlApp, ControlError, Worlds
 from tests.sandbox.http import HttpServer, listen
 
@@ -134,6 +134,22 @@ def test_parked_calls_are_told(served: Served) -> None:
     assert [one["operation"] for one in served.control.parked()] == ["RunInstances"]
     served.control.clear_faults()
     assert not served.ledger.held(call) and served.control.parked() == []
+
+
+def test_a_share_with_a_seed_is_drawn_by_lot(served: Served) -> None:
+    """The same calls with the same seed, others with another, about as many as the share says, and sometimes several in a row."""
+
+    def drawn(seed: int) -> list[bool]:
+        fault = Fault("throttle", share=0.3, seed=seed)
+        return [fault.strikes("ec2", "RunInstances", True) for _call in range(1000)]
+
+    hits = drawn(1)
+    assert hits == drawn(1) != drawn(2)
+    assert 250 < sum(hits) < 350
+    assert any(hits[number : number + 3] == [True, True, True] for number in range(998))
+    for wrong in ({"seed": 1}, {"seed": 1, "share": 0.3, "ordinals": [2]}):
+        with pytest.raises(ControlError, match="a seed needs a share"):
+            served.control.fault("throttle", **wrong)
 
 
 def test_a_fault_of_unknown_kind_or_with_unknown_words_is_refused(served: Served) -> None:

@@ -24,12 +24,22 @@ class Forbidden(Exception):
 class Lookup:
     """community.hashi_vault's lookup, with answers by secret; counts what it is asked."""
 
-    def __init__(self, **answers: t.Any) -> None:
+    def __init__(self, own_retries: int | None = None, **answers: t.Any) -> None:
         self.answers = answers
+        self.own_retries = own_retries
         self.asked: list[str] = []
+        self.retries: t.Any = None
 
-    def run(self, terms: list[str], variables: t.Any, engine_mount_point: str) -> list[dict[str, t.Any]]:
+    def set_options(self, var_options: t.Any) -> None:
+        assert var_options == {}
+
+    def get_option(self, name: str) -> int | None:
+        assert name == "retries"
+        return self.own_retries
+
+    def run(self, terms: list[str], variables: t.Any, engine_mount_point: str, retries: t.Any = None) -> list[dict[str, t.Any]]:
         assert engine_mount_point == "kv"
+        self.retries = retries
         self.asked += terms
         answer = self.answers[terms[0]]
         if isinstance(answer, dict):
@@ -48,6 +58,14 @@ def vault(monkeypatch: pytest.MonkeyPatch, lookup: Lookup | None) -> cluster_sou
 def ask(source: cluster_sources.Vault, name: str) -> dict[str, t.Any] | None:
     assert source.reader is not None
     return source.reader(name)
+
+
+def test_a_vault_that_throttles_is_asked_again_as_its_users_say_or_else_as_we_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = Lookup(one={"a": "b"}), Lookup(own_retries=0, one={"a": "b"})
+    for lookup in (ours, theirs):
+        ask(vault(monkeypatch, lookup), "one")
+    assert 429 in ours.retries["status_forcelist"]
+    assert theirs.retries is None
 
 
 def test_a_secret_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,17 @@ def test_retries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert script.slept == [0.5, 1.0, 2.0, 4.0]
 
 
+def test_throttling_is_waited_out_for_longer_but_not_where_the_caller_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Expect("GET", "/api/v1/nodes", failure(429), 429, query={"limit": "500"})
+    with scripted(monkeypatch, *[busy] * 9, nodes(node("a"))) as (api, script):
+        assert len(calls.list_nodes(api)) == 1
+        assert script.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0]
+    with scripted(monkeypatch, *[busy] * 10) as (api, script), pytest.raises(KubernetesError, match="429"):
+        calls.list_nodes(api)
+    with scripted(monkeypatch, busy) as (api, script), pytest.raises(KubernetesError, match="429"):
+        calls.list_nodes(api, attempts=1)
+
+
 @pytest.mark.parametrize(("status", "cure"), [(401, "credentials are not accepted"), (403, "lacks this permission")])
 def test_refusals_are_not_tried_again_and_name_the_cure(monkeypatch: pytest.MonkeyPatch, status: int, cure: str) -> None:
     refused = Expect("GET", "/api/v1/namespaces/kube-system", failure(status, "you shall not"), status)

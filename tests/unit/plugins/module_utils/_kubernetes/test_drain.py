@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 import urllib3
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import drain
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, Job, PodLists, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import Wanted
@@ -140,7 +141,6 @@ def test_no_nodes_need_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_nodes_are_cordoned_before_the_first_eviction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain, "THREADS", 1)
     order: list[str] = []
     one, two = pod("one"), pod("two")
     script = [
@@ -156,7 +156,7 @@ def test_all_nodes_are_cordoned_before_the_first_eviction(monkeypatch: pytest.Mo
             return answer(expect)
 
         monkeypatch.setattr(player, "_answer", noted)
-        outcome = work(options(W1, Wanted("w2", "10.0.0.2")), api, False, seconds(0, 1, 2))
+        outcome = work(options(W1, Wanted("w2", "10.0.0.2"), concurrency=1), api, False, seconds(0, 1, 2))
     assert outcome.failures == {}
     assert [method for method in order if method != "GET"] == ["PATCH", "PATCH", "POST", "POST"]
 
@@ -172,7 +172,7 @@ def test_many_nodes_cost_the_pages_of_all_pods_and_not_a_call_each(monkeypatch: 
     for entry, name in ((first, "w1"), (later, "w2")):
         entry["spec"]["nodeName"] = name
     with scripted(monkeypatch, everywhere(first, later), everywhere(later), pods(on="w2")) as (api, script):
-        lists = PodLists(api, len(jobs))
+        lists = PodLists(api, len(jobs), 8)
         assert [lists.of(job) for job in jobs] == [[first], [later], []]
         assert len(script.left) == 2
         assert [lists.of(job) for job in jobs] == [[], [later], []]
@@ -181,23 +181,33 @@ def test_many_nodes_cost_the_pages_of_all_pods_and_not_a_call_each(monkeypatch: 
         assert lists.of(jobs[1]) == []
 
 
+def test_nodes_that_wait_for_their_turn_are_not_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("w1", node("w1", "10.0.0.1"), [])
+    with scripted(monkeypatch, pods(pod("one"))) as (api, _script):
+        assert [found["metadata"]["name"] for found in PodLists(api, 5, 1).of(job)] == ["one"]
+
+
+def test_no_concurrency_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="concurrency: 0 is less than 1"):
+        run(monkeypatch, concurrency=0)
+
+
 def test_pages_of_all_pods_are_weighed_against_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "PAGE", 1)
     jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2")]
     with scripted(monkeypatch, everywhere(pod("one"), pod("two")), pods(), pods(on="w2")) as (api, _script):
-        lists = PodLists(api, len(jobs))
+        lists = PodLists(api, len(jobs), 8)
         for job in (jobs[0], *jobs):
             lists.of(job)
 
 
 def test_one_failing_node_does_not_stop_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain, "THREADS", 1)
     script = [
         nodes(CORDONED, node("w2", "10.0.0.2", unschedulable=True)),
         *[pods(pod("alone", owner="")), pods(pod("two"), on="w2"), budgets()],
         *[pods(pod("two"), on="w2"), evict("two"), pods(on="w2"), attachments()],
     ]
-    outcome = run(monkeypatch, *script, ordered=False, wanted=(W1, Wanted("w2", "10.0.0.2")))
+    outcome = run(monkeypatch, *script, ordered=False, wanted=(W1, Wanted("w2", "10.0.0.2")), concurrency=1)
     assert list(outcome.failures) == ["w1"]
     assert results(outcome) == {"alone": "failed", "two": "evicted"}
 

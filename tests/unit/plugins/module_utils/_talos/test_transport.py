@@ -246,6 +246,26 @@ def test_attempts_are_bounded(nodes: Make, authority: Authority) -> None:
     assert len(node.calls) == transport.ATTEMPTS
 
 
+def test_throttling_is_waited_out_for_longer_but_not_where_the_caller_asks_once(nodes: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    pause = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        slept.extend([seconds] if seconds else [])
+        await pause(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(transport, "FIRST_BACKOFF_SECONDS", 0.25)
+    node = nodes().secure()
+    node.answers["Version"] = GRPCError(Status.RESOURCE_EXHAUSTED, "busy")
+    assert failure(node, admin(authority)).code == "RESOURCE_EXHAUSTED"
+    assert len(node.calls) == transport.THROTTLED_ATTEMPTS
+    assert slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+    node.calls.clear()
+    assert failure(node, admin(authority), lambda c: client.version(c, attempts=1)).code == "RESOURCE_EXHAUSTED"
+    assert len(node.calls) == 1
+
+
 @pytest.mark.parametrize("status", [Status.PERMISSION_DENIED, Status.INVALID_ARGUMENT, Status.UNIMPLEMENTED, Status.FAILED_PRECONDITION])
 def test_lasting_failures_are_not(nodes: Make, authority: Authority, status: Status) -> None:
     node = nodes().secure()
