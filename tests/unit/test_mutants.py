@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants import engine
+from tests.mutants import __main__ as command
+from tests.mutants import engine, mutations
+from tests.mutants.runner import Hunt
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,3 +104,35 @@ def test_an_unknown_equivalent_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(engine.EQUIVALENT, "merge.gone: if x", "it is no more")
     with pytest.raises(SystemExit, match="merge.gone"):
         engine.mutants()
+
+
+@pytest.mark.parametrize(
+    ("survivors", "code", "said"),
+    [
+        (["merge._url: or not right"], 0, ["mutants: 3, killed 2 (1 of them take too long), equivalent 1, survivors 0"]),
+        (
+            ["merge._url: or not left"],
+            1,
+            [
+                "survived: merge._url: or not left",
+                "not equivalent: merge._url: or not right",
+                "mutants: 3, killed 2 (1 of them take too long), equivalent 0, survivors 1",
+            ],
+        ),
+    ],
+)
+def test_the_last_line_and_the_exit_code_tell_survivors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], survivors: list[str], code: int, said: list[str]
+) -> None:
+    def hunt(mutants: list[mutations.Mutation], *_: object) -> Hunt:
+        assert [mutant.name for mutant in mutants] == ["merge._url: if not left or not right", "merge._url: or not left", "merge._url: or not right"]
+        return Hunt(mutants, [], engine.watch, 1, survivors=survivors, tried=3, endless=1)
+
+    monkeypatch.setattr(command, "hunt", hunt)
+    assert command.main(["merge._url"]) == code
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_no_mutant_of_that_name_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "hunt", lambda mutants, *_: Hunt(mutants, [], engine.watch, 1))
+    assert command.main(["no such mutant"]) == 1
