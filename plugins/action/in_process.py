@@ -52,10 +52,9 @@ class ActionModule(ActionBase):
         """The module's result."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        if self._here(variables):
-            result.update(self._run_here(variables))
-        else:
-            result.update(self._execute_module(module_name=self._task.action, task_vars=variables, wrap_async=self._task.async_val))
+        # Display hands it to the main process, not to the standard output that is caught while a module runs here.
+        _progress.show = lambda line: self._display.display(f"{variables['inventory_hostname']}: {line}")
+        result.update(self._run_here(variables) if self._here(variables) else self._run_there(variables))
         self._show_diff(result)
         return result
 
@@ -74,14 +73,25 @@ class ActionModule(ActionBase):
             and _same_interpreter(str(self._templar.template(variables.get("ansible_python_interpreter", ""))), sys.executable)
         )
 
+    def _run_there(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Ship the module. What it sees is known when it ends; until then there are signs of life, with the names of its nodes."""
+        module = self._task.action.rpartition(".")[2]
+        nodes = self._task.args.get("nodes")
+        names = [str(node["name"]) for node in nodes if isinstance(node, dict) and node.get("name")] if isinstance(nodes, list) else []
+        with _progress.running(), _progress.wait("finished", names) as waiting:
+            for name in names:
+                waiting.at(name, f"{module} runs on {self._play_context.remote_addr or 'this machine'}")
+            return t.cast(
+                "dict[str, t.Any]",
+                self._execute_module(module_name=self._task.action, task_vars=variables, wrap_async=self._task.async_val),
+            )
+
     def _run_here(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Run the module's main() with its output caught; its own exit ends it as it would end its process."""
         arguments = dict(self._task.args)
         self._update_module_args(self._task.action, arguments, variables)
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, cls=ENCODER).encode()
         basic._ANSIBLE_PROFILE = "legacy"
-        # Display hands it to the main process, not to the standard output that is caught here.
-        _progress.show = lambda line: self._display.display(f"{variables['inventory_hostname']}: {line}")
         answer, code = io.StringIO(), 0
         with contextlib.redirect_stdout(answer), _not_the_controller():
             try:
