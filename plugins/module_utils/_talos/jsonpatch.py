@@ -17,6 +17,9 @@ from .yamltext import MAX_DEPTH, MAX_NODES, ConfigError, Mapping, Node, Scalar, 
 
 MISSING: t.Any = object()
 
+# Moving makes nothing larger, but each time takes a look at all that is moved.
+MAX_MOVED = 10 * MAX_NODES
+
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
@@ -76,15 +79,16 @@ def _key(node: Scalar) -> str:
 
 
 def apply(data: t.Any, patch: t.Sequence[Operation]) -> t.Any:
-    """The data after all operations; raises ConfigError at the first that does not apply, or when copying makes it too large or too deep."""
+    """The data after all operations; raises ConfigError at the first that does not apply, or when copying or moving makes it too large or too deep."""
     if not isinstance(data, (dict, list, type(None))):
         raise ConfigError("a JSON patch changes a mapping or a list")
     result = _copied(data)
-    size = 0
+    copied = moved = 0
     for operation in patch:
-        size += _growth(result, operation)
-        if size > MAX_NODES:
-            raise ConfigError(f"too large once its values are copied (more than {MAX_NODES} values)")
+        size = _size(result, operation)
+        copied, moved = (copied, moved + size) if operation.op == "move" else (copied + size, moved)
+        if copied > MAX_NODES or moved > MAX_MOVED:
+            raise ConfigError(f"too large once its values are copied and moved (more than {MAX_NODES} copied or {MAX_MOVED} moved)")
         try:
             handler = HANDLERS[operation.op]
         except KeyError:
@@ -100,15 +104,15 @@ def _copied(value: t.Any) -> t.Any:
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
-def _growth(data: t.Any, operation: Operation) -> int:
-    """How many values an operation adds. Raises ConfigError if it goes too deep."""
+def _size(data: t.Any, operation: Operation) -> int:
+    """How many values an operation puts somewhere. Raises ConfigError if it goes too deep."""
     value = operation.value
     if operation.op in ("copy", "move"):
         value = _get(*_find(data, operation.source))
     size, depth = _extent(value)
     if depth + operation.path.count("/") > MAX_DEPTH:
         raise ConfigError(f"nested deeper than {MAX_DEPTH} levels")
-    return size if operation.op != "move" else 0
+    return size
 
 
 def _extent(value: t.Any) -> tuple[int, int]:

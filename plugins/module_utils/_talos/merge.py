@@ -21,12 +21,17 @@ from .yamltext import ConfigError, shown_key
 Rule = t.Callable[[t.Any, t.Any, Field, "Merger", str], t.Any]
 
 
+# Pairs of list items that one patch may have to compare: a thousand items meeting a thousand.
+MAX_PAIRS = 2_000_000
+
+
 class Merger:
-    """Merges for one Talos release (minor). notes tells what a user would not expect, by path."""
+    """Merges for one Talos release (minor). notes tells what a user would not expect, by path; pairs counts items compared."""
 
     def __init__(self, minor: int) -> None:
         self.minor = minor
         self.notes: list[str] = []
+        self.pairs = 0
 
     def struct(self, left: dict[str, t.Any], right: dict[str, t.Any], field: Field, path: str) -> dict[str, t.Any]:
         """Two structs of the same field."""
@@ -174,6 +179,9 @@ def _by(match: t.Callable[[dict[str, t.Any], dict[str, t.Any]], bool]) -> Rule:
     def rule(left: t.Any, right: t.Any, field: Field, merger: Merger, path: str) -> t.Any:
         result = list(left or [])
         item = t.cast(Field, field.item)
+        merger.pairs += (len(result) + len(right)) * len(right)
+        if merger.pairs > MAX_PAIRS:
+            raise ConfigError(f"{path}: too many items to be merged one by one (more than {MAX_PAIRS} pairs)")
         for entry in right:
             new = _there(entry, path)
             index = next((i for i, known in enumerate(result) if match(_there(known, path), new)), None)

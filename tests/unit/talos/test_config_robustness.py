@@ -125,6 +125,9 @@ def test_secrets_of_wrong_type_are_not_repeated() -> None:
 
 
 CLEAN = BASE.partition("---")[0]
+LARGE = {"op": "add", "path": "/cluster/a", "value": [0] * 20_000}
+THERE_AND_BACK = [{"op": "move", "from": "/cluster/a", "path": "/cluster/b"}, {"op": "move", "from": "/cluster/b", "path": "/cluster/a"}]
+INTERFACES: list[t.Any] = [{"interface": f"eth{number}"} for number in range(500)]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,8 @@ CLEAN = BASE.partition("---")[0]
     [
         # Each operation copies what the ones before it have made: 2^60 values.
         (json.dumps([{"op": "copy", "from": "/cluster", "path": f"/cluster/a{number}"} for number in range(60)]), "too large"),
+        (json.dumps([LARGE, *THERE_AND_BACK * 100]), "too large"),
+        (json.dumps([{"machine": {"network": {"interfaces": INTERFACES * 10}}}] * 2), "machine.network.interfaces: too many items"),
         (json.dumps([{"op": "add", "path": "/cluster" + "/a" * number, "value": {}} for number in range(1, 1000)]), "nested deeper than 100 levels"),
         ("\n".join("  " * level + "- |" for level in range(400)) + "\n" + "  " * 400 + "machine: {}\n", "a list of patches in a list of patches in a list"),
         # Each document alone is within the limits.
@@ -144,6 +149,14 @@ CLEAN = BASE.partition("---")[0]
 )
 def test_what_grows_out_of_all_measure_is_refused(patch: str, words: str) -> None:
     assert words in message(CLEAN, patch)
+
+
+def test_many_items_meet_in_time() -> None:
+    assert message(CLEAN, json.dumps([{"machine": {"network": {"interfaces": INTERFACES}}}] * 2)) == ""
+
+
+def test_what_is_moved_does_not_grow() -> None:
+    assert message(CLEAN, json.dumps([LARGE, *THERE_AND_BACK * 2, {"op": "remove", "path": "/cluster/a"}])) == ""
 
 
 def test_a_list_of_texts_that_are_lists_of_patches_is_taken() -> None:
