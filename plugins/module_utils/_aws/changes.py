@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .. import _progress
 from .._errors import ManagerError, WaitTimeout
 from .._plan import Step
 from .._wait import Clock
@@ -109,15 +110,17 @@ def patient(caller: Caller, clock: Clock, timeout: float, busy: t.Collection[str
 
     def call(operation: str, words: str, params: Params) -> str:
         error: ManagerError = WaitTimeout(f"{words}: no time to try within {timeout:g} s")
-        for _elapsed in clock(timeout, 5.0):
-            try:
-                return caller(operation, words, params)
-            except ApiError as refusal:
-                if refusal.code in gone:
-                    return ""
-                if refusal.code not in busy:
-                    raise
-                error = refusal
+        with _progress.wait("done", [words]) as progress:
+            for _elapsed in clock(timeout, 5.0):
+                try:
+                    return caller(operation, words, params)
+                except ApiError as refusal:
+                    if refusal.code in gone:
+                        return ""
+                    if refusal.code not in busy:
+                        raise
+                    error = refusal
+                    progress.at(words, refusal.code)
         raise error
 
     return call

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 import urllib3
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import drain
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, Job, PodLists, work
@@ -92,19 +93,21 @@ def run(monkeypatch: pytest.MonkeyPatch, *script: Expect, check_mode: bool = Fal
 
 def test_cordons_evicts_waits_for_pods_and_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
     web, agent = pod("web"), pod("agent", owner="DaemonSet")
-    outcome = run(
-        monkeypatch,
-        nodes(NODE),
-        pods(web, agent),
-        budgets(),
-        cordon(),
-        pods(web, agent),
-        evict("web"),
-        pods(pod("web", **TERMINATING), agent),
-        pods(agent),
-        attachments(("w1", "data")),
-        attachments(("w2", "other")),
-    )
+    with _progress.running() as progress:
+        outcome = run(
+            monkeypatch,
+            nodes(NODE),
+            pods(web, agent),
+            budgets(),
+            cordon(),
+            pods(web, agent),
+            evict("web"),
+            pods(pod("web", **TERMINATING), agent),
+            pods(agent),
+            attachments(("w1", "data")),
+            attachments(("w2", "other")),
+        )
+    assert list(progress.timing["w1"]) == ["draining", "empty", "detaching", "detached"]
     assert outcome.failures == {}
     assert [step.summary() for step in outcome.steps] == [
         {"verb": "cordon", "node": "w1", "target": "node/w1"},

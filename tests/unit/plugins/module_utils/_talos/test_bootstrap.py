@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError, WaitTimeout
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import bootstrap, transport
@@ -76,7 +77,9 @@ def steps(outcome: Outcome) -> list[tuple[str, str]]:
 
 def test_d12_the_first_is_bootstrapped_once_after_all_were_asked(nodes: Make) -> None:
     planes = [Plane(nodes().secure()) for _number in range(3)]
-    outcome = run(*planes)
+    with _progress.running() as progress:
+        outcome = run(*planes)
+    assert {name: list(phases) for name, phases in progress.timing.items()} == {"cp-1": ["empty", "member"], "cp-2": ["empty"], "cp-3": ["empty"]}
     assert [plane.told for plane in planes] == [1, 0, 0]
     assert planes[0].node.names == ["EtcdMemberList", "List", "Bootstrap", "EtcdMemberList"]
     assert all(plane.node.names[:2] == ["EtcdMemberList", "List"] for plane in planes)

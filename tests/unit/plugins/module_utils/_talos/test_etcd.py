@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import etcd, transport
@@ -144,7 +145,9 @@ def test_another_member_at_the_address(world: World) -> None:
 
 
 def test_leave(world: World) -> None:
-    outcome = world.run(world.ref(2))
+    with _progress.running() as progress:
+        outcome = world.run(world.ref(2))
+    assert list(progress.timing["cp-2"]) == ["leaving", "left"]
     assert read_of(world.exchange[:5]) == READ
     assert world.exchange[5:9] == ["EtcdMemberList", "EtcdForfeitLeadership@2", "EtcdLeaveCluster@2", "EtcdMemberList"]
     assert read_of(world.exchange[9:]) == [call for call in READ if call != "EtcdStatus@2"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.balancing import target_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.errors import ApiError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.targets import TargetOptions
@@ -212,7 +213,9 @@ def test_B2_floor_is_waited_out_while_the_instance_exists(monkeypatch: pytest.Mo
     monkeypatch.setattr("time.sleep", pauses.append)
     for exists in (True, False):
         aws = read(Exchange(), WEB, ("i-1", 443, "healthy")).expect("DeregisterTargets", put(WEB, ("i-1", 443)), {})
-        absent(read(aws, WEB), WEB, floor=120, nodes=[node(1, instance_exists=exists)])
+        with _progress.running() as progress:
+            absent(read(aws, WEB), WEB, floor=120, nodes=[node(1, instance_exists=exists)])
+        assert ("waiting" in progress.timing["n1"]) is exists
     assert len(pauses) == 1
     assert 119 < pauses[0] <= 120
 

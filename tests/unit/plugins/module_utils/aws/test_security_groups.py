@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.group_plan import GroupOptions
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.security_groups import group_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
@@ -164,7 +165,9 @@ def test_group_goes_when_the_load_balancers_interfaces_have_gone() -> None:
     aws = removal([nodes], [interface()])
     aws.expect("RevokeSecurityGroupIngress", {"GroupId": "sg-2", "IpPermissions": [rule(30080, 30080, **pair("sg-1"))]}, {})
     aws.refuse("DeleteSecurityGroup", {"GroupId": "sg-1"}, "DependencyViolation").expect("DeleteSecurityGroup", {"GroupId": "sg-1"}, {})
-    outcome = play(aws, [], state="absent")
+    with _progress.running() as progress:
+        outcome = play(aws, [], state="absent")
+    assert [list(phases) for phases in progress.timing.values()] == [["DependencyViolation"]]
     assert [(step.verb, step.node) for step in outcome.steps] == [("update", "nodes"), ("delete", "web")]
     assert outcome.failures == {}
 
