@@ -18,7 +18,7 @@ from . import cases
 from .figures import Case, Figure
 
 # What the table of cases shows of each.
-COLUMNS = ("wall", "own", "cpu", "memory", "paid_calls", "polls", "looks", "pages", "tasks")
+COLUMNS = ("wall", "own", "cpu", "simulator", "memory", "paid_calls", "polls", "looks", "pages", "tasks")
 
 
 def figures(words: str, quick: bool) -> t.Iterator[Case | Figure]:

@@ -26,6 +26,8 @@ PAGES = ("NextToken", "Marker", "PaginationToken", "continue", "page")
 # Looks at one node while it is not finished: they are counted apart.
 PER_NODE = ("ec2.GetConsoleOutput", "talos.Get", "talos.Version")
 
+# The tasks that take longest are named: this many.
+LONGEST = 8
 # Of a failed playbook this many characters are shown.
 SAID = 4000
 
@@ -43,8 +45,10 @@ class Run:
 
     wall: seconds from start to end; served: those of them in which at least one request was inside the sandbox.
     cpu: seconds of ansible-playbook and all its children; memory: MiB of the largest of these processes at its largest.
+    simulator: CPU seconds of the sandbox meanwhile, which runs on the same machine.
     calls: by service and operation, without those that are counted apart: looks that a task repeats (polls), looks at single
     nodes (looks), and pages after the first (pages). tasks: the module of each executed task, "skipped" for each other one.
+    spent: seconds by a task's name, from the end of the task before; what comes before the first task's end is the first's.
     """
 
     wall: float
@@ -56,6 +60,8 @@ class Run:
     looks: int
     pages: int
     tasks: tuple[str, ...]
+    spent: dict[str, float] = dataclasses.field(default_factory=dict)
+    simulator: float = 0.0
 
     @property
     def own(self) -> float:
@@ -69,9 +75,10 @@ class Run:
 
     def public(self) -> dict[str, t.Any]:
         """As the line of JSON has it."""
-        seconds = {name: round(getattr(self, name), 2) for name in ("wall", "own", "served", "cpu")}
+        seconds = {name: round(getattr(self, name), 2) for name in ("wall", "own", "served", "cpu", "simulator")}
         counts = {"paid_calls": sum(self.calls.values()), "polls": self.polls, "looks": self.looks, "pages": self.pages, "tasks": self.executed}
-        return {**seconds, "memory": round(self.memory), **counts, "calls": self.calls}
+        longest = dict(sorted(self.spent.items(), key=lambda task: -task[1])[:LONGEST])
+        return {**seconds, "memory": round(self.memory), **counts, "calls": self.calls, "longest": longest}
 
 
 def union(spans: t.Iterable[Span], within: Span) -> float:
@@ -87,6 +94,7 @@ def union(spans: t.Iterable[Span], within: Span) -> float:
 def measure(cloud: RunningSandbox, playbook: Path, words: t.Mapping[str, t.Any] | None = None) -> Run:
     """Run a playbook with these words as -e; Failed when it fails."""
     cloud.control.forget_calls()
+    before = _cpu(cloud.process.pid)
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as record, tempfile.TemporaryFile("w+") as output:
         command = [str(ANSIBLE_PLAYBOOK), str(playbook), "-e", json.dumps(dict(words or {}))]
         process = subprocess.Popen(command, cwd=ROOT, env=_environment(cloud, record.name), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -109,8 +117,26 @@ def measure(cloud: RunningSandbox, playbook: Path, words: t.Mapping[str, t.Any] 
         polls=polls,
         looks=looks,
         pages=pages,
+        spent=_spent(tasks, started),
+        simulator=_cpu(cloud.process.pid) - before,
         tasks=tuple("skipped" if task["status"] == "skipped" else task["module"] for task in tasks),
     )
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds that a process has used so far."""
+    # proc(5): the fields after the name in parentheses begin with the third; utime and stime are the 14th and 15th.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _spent(tasks: t.Iterable[dict[str, t.Any]], started: float) -> dict[str, float]:
+    """Seconds by a task's name without its role's."""
+    spent: dict[str, float] = collections.defaultdict(float)
+    for task in tasks:
+        spent[task["task"].rpartition(" : ")[2]] += task["ended"] - started
+        started = task["ended"]
+    return {name: round(seconds, 2) for name, seconds in spent.items()}
 
 
 def sort(calls: t.Iterable[Call], ends: t.Sequence[float]) -> tuple[dict[str, int], int, int, int]:

@@ -64,7 +64,7 @@ class Measured:
         """A case with medians; calls are those of its last run."""
         runs = self.runs[name]
         public = runs[-1].public()
-        middle = {key: round(statistics.median(run.public()[key] for run in runs), 2) for key in ("wall", "own", "served", "cpu", "memory")}
+        middle = {key: round(statistics.median(run.public()[key] for run in runs), 2) for key in ("wall", "own", "served", "cpu", "simulator", "memory")}
         return Case(name, {**public, **middle, "runs": len(runs)})
 
     def cases(self, since: t.Collection[str] = ()) -> t.Iterator[Case]:

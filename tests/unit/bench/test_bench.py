@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from tests.bench import __main__ as program
-from tests.bench import floor
+from tests.bench import floor, page
 from tests.bench.cases import talos_config
 from tests.bench.figures import Case, Figure, medians
 from tests.bench.measured import Run, sort, union
@@ -82,7 +83,7 @@ def test_a_case_is_a_line_and_a_row(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     output = capsys.readouterr().out.split("\n")
     expected = {"own": 2.0, "served": 1.0, "paid_calls": 1, "polls": 2, "looks": 3, "pages": 4, "tasks": 2, "memory": 100}
     assert json.loads(output[0]).items() >= {"case": "create", "calls": {"ec2.RunInstances": 1}, **expected}.items()
-    assert output[3].split() == ["create", "3.0", "2.0", "2.5", "100", "1", "2", "3", "4", "2"]
+    assert output[3].split() == ["create", "3.0", "2.0", "2.5", "0.0", "100", "1", "2", "3", "4", "2"]
 
 
 def test_what_overlaps_counts_once_and_only_within_the_run() -> None:
@@ -107,3 +108,20 @@ def test_a_floor_has_the_tasks_of_its_run() -> None:
     assert floor.expected(RUN.tasks) == ["assert", "skipped", "floor_aws"]
     (play,) = yaml.safe_load(floor.playbook("create_node", RUN.tasks))
     assert [sorted(task.keys() - {"name"}) for task in play["tasks"]] == [["ansible.builtin.assert"], ["ansible.builtin.debug", "when"], ["floor_aws"]]
+
+
+def test_the_page_has_what_was_measured_and_plots_grow_with_it() -> None:
+    lines = [json.loads(program.line(one)) for one in (Case("create N=1", RUN.public()), Case("create N=100", RUN.public()), Figure("a", 2.0, 1, "s"))]
+    printed = "\n".join(["no JSON", *map(json.dumps, lines)])
+    assert page.read(printed) == lines
+    written = page.parts(lines)
+    assert "| a | 2 s | 1 | missed |" in written["figures"]
+    assert "| create N=1 | 3.0 | 2.0 | 2.5 |" in written["cases"]
+    series = page.growth(lines, "wall")
+    assert series == {"create_node": [(1.0, 3.0), (100.0, 3.0)]}
+    drawn = ElementTree.fromstring(page.plot("seconds", {**series, "other": [(1.0, 30.0), (100.0, 3000.0)]}, " s"))
+    lines_drawn = [[tuple(map(float, point.split(","))) for point in line.get("points", "").split()] for line in drawn.iter() if line.tag.endswith("polyline")]
+    (flat, rising) = lines_drawn
+    assert flat[0][1] == flat[1][1]
+    assert rising[0][1] - rising[1][1] > 100
+    assert flat[0][0] == rising[0][0] < rising[1][0]
