@@ -56,7 +56,7 @@ mutants: setup ## disable each rule of the machine config engine in turn: the un
 fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes it, takes long or shows a secret
 	$(BIN)/python -m tests.fuzz
 
-bench: setup ## ratios of times, each with its limit; QUICK=1: fewer repetitions
+bench: setup ## measure whole runs and the config engine, each figure with its limit (up to 45 minutes); QUICK=1: what CI can judge
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
 kills: setup ## make and remove a whole cluster by runs that are killed after each change

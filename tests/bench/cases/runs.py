@@ -117,24 +117,23 @@ def _many(found: Measured, plan: Plan) -> Found:
     yield Figure("create N=1: CPU against an empty play", found.ratio("create N=1", "empty play", "cpu"), 4)
     if plan.full:
         yield Figure("create N=100: CPU against an empty play", found.ratio("create N=100", "empty play", "cpu"), 6)
-    most = max(plan.many)
+    for count in (1, *plan.many):
+        calls = sum(found.runs[f"create N={count}"][-1].calls.values())
+        yield Figure(f"create N={count}, {GROUPS} target groups: calls but polls, looks and pages", calls, 3 * count + 25, "calls")
     for verb in VERBS:
         yield from _growth(found, plan, verb)
-        yield Figure(f"{verb} N={most}: peak memory of the largest process", found.median(f"{verb} N={most}", "memory"), 300, "MiB")
-        for count in (1, *plan.many):
-            calls = sum(found.runs[f"{verb} N={count}"][-1].calls.values())
-            yield Figure(f"{verb} N={count}, {GROUPS} target groups: calls but polls, looks and pages", calls, 3 * count + 25, "calls")
 
 
 def _growth(found: Measured, plan: Plan, verb: str) -> Found:
-    """Own time of many against one, and what each further node costs in CPU."""
+    """Own time of many against one, memory, and what each further node costs in CPU."""
     for count, limit in ((100, 2.5), (300, 4.5)):
         if count in plan.many:
             yield Figure(f"{verb} N={count}: own time against N=1", found.ratio(f"{verb} N={count}", f"{verb} N=1", "own"), limit)
-    for count in plan.many:
-        if count >= 100:
-            more = found.median(f"{verb} N={count}", "cpu") - found.median(f"{verb} N=1", "cpu")
-            yield Figure(f"{verb} N={count}: CPU of each further node", more / (count - 1) * 1000, 15, "ms")
+    most = max(plan.many)
+    yield Figure(f"{verb} N={most}: peak memory of the largest process", found.median(f"{verb} N={most}", "memory"), 300, "MiB")
+    if verb == "create" and plan.full:
+        more = found.median("create N=100", "cpu") - found.median("create N=1", "cpu")
+        yield Figure("create N=100: CPU of each further node", more / 99 * 1000, 15, "ms")
 
 
 def _usual(found: Measured, plan: Plan) -> Found:

@@ -184,7 +184,7 @@ class BalancerStore(ELBv2Backend):
     def _free_address(self, balancer: t.Any) -> str:
         taken = {address for one in self.load_balancers.values() for address in [*getattr(one, "addresses", []), *getattr(one, "fixed", {}).values()]}
         reserved = self.part.reserved(balancer.name)
-        pool = [*([reserved] if reserved else []), *(f"{self.part.network}.1.{number}" for number in range(10, 250))]
+        pool = [*([reserved] if reserved else []), *(f"{self.part.network}.{net}.{number}" for net in range(1, 5) for number in range(10, 250))]
         return next(address for address in pool if address not in taken)
 
     # Reading and changing
