@@ -30,6 +30,8 @@ if t.TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 # How long a connection may take for its TLS handshake, and a client for its request.
 IO_TIMEOUT = 60.0
+# What it is like when a client goes away.
+GONE = (ConnectionError, TimeoutError, ssl.SSLError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,13 +162,13 @@ class _Handler(WSGIRequestHandler):
                     self._send(head[0], head[1], answer)
                 finally:
                     getattr(answer, "close", lambda: None)()
-            except OSError:
+            except GONE:
                 raise
             except Exception:
                 self.close_connection = True
                 LOG.exception("%s %s failed", self.command, self.path)
                 self._send("500 INTERNAL SERVER ERROR", [("Content-Length", "0")], [])
-        except OSError:
+        except GONE:
             # The client is gone, or is to be left without an answer.
             self.close_connection = True
 
