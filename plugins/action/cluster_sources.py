@@ -151,9 +151,9 @@ class Vault:
         plugin = lookup_loader.get(LOOKUP, loader=self._loader, templar=self._templar)
         if plugin is None:
             self._fail("community.hashi_vault is not installed: ansible-galaxy collection install community.hashi_vault")
-        plugin.set_options(var_options=self._variables)
-        patience = {} if plugin.get_option("retries") is not None else {"retries": RETRIES}
         try:
+            plugin.set_options(var_options=self._variables)
+            patience = {} if plugin.get_option("retries") is not None else {"retries": RETRIES}
             return dict(plugin.run([name], variables=self._variables, engine_mount_point=self.mount, **patience)[0]["secret"])
         except AnsibleError as error:
             cause = type(error.__cause__).__name__
