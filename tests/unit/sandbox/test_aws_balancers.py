@@ -10,6 +10,7 @@ NLB = https://docs.aws.amazon.com/elasticloadbalancing/latest/network
 from __future__ import annotations
 
 import socket
+import types
 import typing as t
 
 import pytest
@@ -622,3 +623,15 @@ def test_a_snapshot_keeps_what_is_leaving(lab: Lab) -> None:
     assert len(interfaces(lab, lb)) == 3
     with expect_refused("ResourceInUse"):
         lab.elb.delete_target_group(TargetGroupArn=tg)
+
+
+def test_hundreds_of_load_balancers_have_addresses(lab: Lab) -> None:
+    first = described(lab, balancer(lab))["LoadBalancerName"]
+    with lab.part.lock:
+        (store,) = lab.part.elbv2_backends()
+        crowd = types.SimpleNamespace(name="crowd", addresses=[f"{lab.network}.1.{number}" for number in range(10, 250)])
+        store.load_balancers["crowd"] = crowd
+        address = store._free_address(types.SimpleNamespace(name="one-more"))
+        del store.load_balancers["crowd"]
+    assert address == f"{lab.network}.2.10"
+    assert lab.part.address_of(first) == f"{lab.network}.1.10"

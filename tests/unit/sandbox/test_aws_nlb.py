@@ -8,13 +8,16 @@ Each test cites where the real behaviour is documented. NLB = https://docs.aws.a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 import time
 import typing as t
 
-from tests.sandbox.nlb import DataPlane, Listener, Target, View
+from tests.sandbox import nlb
+from tests.sandbox.loop import LoopThread
+from tests.sandbox.nlb import DataPlane, Listener, Probe, Target, View
 
 from .aws_lab import Answering, Lab, greeting, until
 from .test_aws_elb import balancer, becomes, deregister, group, health, listen, register
@@ -220,3 +223,24 @@ def test_a_port_for_root_only_is_moved_up(lab: Lab, monkeypatch: t.Any) -> None:
         assert greeting(address, 30443) == "one"
         plane.stop()
     assert greeting(address, 30443) == ""
+
+
+def test_checks_that_take_long_leave_the_loop_as_long_to_others(monkeypatch: t.Any) -> None:
+    rounds = []
+
+    async def slow(probe: Probe) -> str:
+        await asyncio.sleep(0.2)
+        return ""
+
+    monkeypatch.setattr(nlb, "_probe", slow)
+    loop = LoopThread()
+    loop.start()
+    plane = DataPlane(loop.loop, rounds.append)
+    plane.show(View(probes=(Probe("one", "127.0.0.1", 1),), interval=0.05))
+    plane.start()
+    time.sleep(1.1)
+    plane.stop()
+    loop.stop()
+    assert rounds[0] == {"one": ""}
+    # 0.2 s of checks, 0.2 s for others; without the pause there would be four rounds.
+    assert len(rounds) <= 3

@@ -82,6 +82,55 @@ def test_calls_are_logged_with_operation_status_and_time(served: Served) -> None
     assert (call.status, call.ended is not None) == ("200", True)
 
 
+def test_a_connection_is_kept_and_what_nobody_read_is_not_the_next_request(served: Served) -> None:
+    connection = http.client.HTTPConnection(HOST, served.port, timeout=5)
+    connection.connect()
+    kept = connection.sock
+    # GET leaves its body unread.
+    for method, expected in (("GET", b"[]"), ("POST", b'["x"]'), ("GET", b'["x"]')):
+        connection.request(method, "/items", b"x")
+        assert connection.getresponse().read() == expected
+    assert connection.sock is kept
+    connection.request("GET", "/items", headers={"Connection": "close"})
+    assert connection.getresponse().getheader("Connection") == "close"
+    connection.close()
+
+
+def test_an_answer_of_unknown_length_comes_in_chunks_and_a_crash_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: dict[str, t.Any], start_response: t.Any) -> t.Iterable[bytes]:
+        if environ["PATH_INFO"] == "/crash":
+            raise ValueError("a bug")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return iter([b"one ", b"", b"two"])
+
+    listener = listen(HOST, 0)
+    port = listener.getsockname()[1]
+    server = HttpServer(app, HOST, port, listener=listener)
+    server.start()
+    try:
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)
+        for _ in range(2):
+            connection.request("GET", "/")
+            reply = connection.getresponse()
+            assert (reply.getheader("Transfer-Encoding"), reply.read()) == ("chunked", b"one two")
+        connection.request("GET", "/crash")
+        assert connection.getresponse().status == 500
+        connection.close()
+    finally:
+        server.stop()
+    assert "a bug" in caplog.text
+
+
+def test_a_call_begins_when_its_request_arrives_not_when_its_body_is_there(served: Served) -> None:
+    with socket.create_connection((HOST, served.port), timeout=5) as client:
+        before = time.monotonic()
+        client.sendall(b"POST /items HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n\r\n")
+        time.sleep(0.2)
+        client.sendall(b"bread")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert before <= served.ledger.calls[0].started < before + 0.15
+
+
 def test_a_chunked_request_reaches_the_application_whole(served: Served) -> None:
     headers = {"Transfer-Encoding": "chunked"}
     assert served.call("POST", iter([b"bre", b"ad"]), **headers) == (200, '["bread"]')
