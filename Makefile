@@ -59,7 +59,7 @@ fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes 
 bench: setup ## measure whole runs and the config engine, each figure with its limit (up to 45 minutes); QUICK=1: what CI can judge
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
-kills: setup ## make and remove a whole cluster by runs that are killed after each change
+kills: setup ## make and remove a cluster by runs killed after each change (a quarter of an hour)
 	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py -k killed
 
 clean: ## remove what the other targets made
