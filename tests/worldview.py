@@ -127,7 +127,9 @@ def _identity(item: t.Any) -> str:
     metadata = item.get("metadata")
     if isinstance(metadata, t.Mapping) and "name" in metadata:
         return f"{metadata.get('namespace', '')}/{metadata['name']}"
-    return next((str(item[key]) for key in ("pod", "uid", "instance_id", "id", "ca") if item.get(key)), "")
+    if item.get("pod"):  # a binding: a StatefulSet's pod is bound again under its old name
+        return f"{item['pod']} {item.get('uid')}"
+    return next((str(item[key]) for key in ("uid", "instance_id", "id", "ca") if item.get(key)), "")
 
 
 def _lasting(value: t.Any) -> t.Any:

@@ -138,3 +138,10 @@ def succeed(run: Run) -> Run:
     """The run, which must have succeeded; else an error with all it printed."""
     assert run.code == 0, run.output
     return run
+
+
+def stats(run: Run) -> dict[str, t.Any]:
+    """What the run left for the job that follows, as Ansible prints it."""
+    found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
+    assert found, run.output
+    return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"]["fargle"])

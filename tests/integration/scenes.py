@@ -53,7 +53,7 @@ class Scene:
         return sorted(line for line in self.changed if not about.search(line) and not COUNTS.match(line))
 
     def _words(self, cluster: str, names: t.Collection[str]) -> set[str]:
-        """Everything by which these nodes are known: names, addresses and ids; and the pods on them, or moved because of them."""
+        """Everything by which these nodes are known: names, addresses and ids; and the pods on them, or moved because of them, with their volumes."""
         words = set(names)
         for world in (self.before, self.after):
             for instance_id, instance in worldview.region(world)["instances"].items():
@@ -62,6 +62,8 @@ class Scene:
                     words |= {instance["private_ip"]} - {None}
             words |= {record["id"] for record in worldview.records(world) if record["name"].split(".")[0] in names}
             words |= {member["id"] for member in worldview.members(world) if member["name"].split(".")[0] in names}
+            attachments = world["kubernetes"][cluster]["objects"]["volumeattachments"]
+            words |= {one["metadata"]["name"] for one in attachments if one["spec"]["nodeName"] in names}
         return words | self._pods(cluster, names)
 
     def _pods(self, cluster: str, names: t.Collection[str]) -> set[str]:

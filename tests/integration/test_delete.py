@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import play, succeed
+from .playbooks import ROOT, play, stats, succeed
 from .scenes import Scene, World, scene
 
 pytestmark = pytest.mark.slow
@@ -65,12 +67,28 @@ BOTH = ("fargle-worker-1", "fargle-worker-4")
 
 
 @pytest.fixture(scope="module")
-def workers(stage: Stage) -> tuple[Scene, Scene]:
-    """fargle-worker-10 lives on beside fargle-worker-1; the second scene is the same command again."""
+def workers_and_evictions(stage: Stage) -> tuple[Scene, Scene, set[str]]:
+    """fargle-worker-10 lives on beside fargle-worker-1; the second scene is the same command again. The evictions are the first's."""
     cloud = stage()
     first = scene(cloud, "delete_node.yml", "-e", f"cluster=fargle nodes={','.join(BOTH)}")
     succeed(first.run)
-    return first, scene(cloud, "delete_node.yml", "-e", f"cluster=fargle nodes={','.join(BOTH)}")
+    evicted = {call["detail"]["name"] for call in cloud.control.calls() if call["operation"] == "create_pods/eviction"}
+    return first, scene(cloud, "delete_node.yml", "-e", f"cluster=fargle nodes={','.join(BOTH)}"), evicted
+
+
+@pytest.fixture(scope="module")
+def workers(workers_and_evictions: tuple[Scene, Scene, set[str]]) -> tuple[Scene, Scene]:
+    return workers_and_evictions[:2]
+
+
+def test_every_pod_that_can_move_is_asked_to(workers_and_evictions: tuple[Scene, Scene, set[str]]) -> None:
+    """One that is still there when its machine goes was never told to stop."""
+    first, _again, evicted = workers_and_evictions
+    pods = first.before["kubernetes"]["fargle"]["objects"]["pods"]
+    moving = [pod for pod in pods if pod["metadata"]["ownerReferences"][0]["kind"] != "DaemonSet"]
+    doomed = {pod["metadata"]["name"] for pod in moving if pod["spec"]["nodeName"] in BOTH}
+    assert doomed, "there is nothing to see"
+    assert doomed <= evicted
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -233,3 +251,19 @@ def test_a_cluster_without_its_control_planes_is_taken_away(cloud: RunningSandbo
     assert worldview.nodes(world, "fargle2") == {}
     assert [record["name"] for record in worldview.records(world) if record["name"].startswith("fargle2-")] == []
     assert succeed(play(cloud.env, "delete_node.yml", allow_last_control_plane=True, **words)).changed == 0
+
+
+def test_a_use_of_the_role_tells_of_itself_alone(cloud: RunningSandbox, tmp_path: Path) -> None:
+    """The role twice in one run: the second time deletes nothing, since it is refused."""
+    planes = [name for name, node in worldview.nodes(cloud.control.world(), "fargle").items() if node.role == "controlplane"]
+    tasks = [
+        {"ansible.builtin.import_role": {"name": "k8s_cluster.manager.delete_node"}, "vars": {"delete_node_nodes": nodes, "delete_node_traffic_floor": 1}}
+        for nodes in (["fargle-worker-2"], planes)
+    ]
+    (tmp_path / "twice.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    env = {**cloud.env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"), "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+    run = play(env, str(tmp_path / "twice.yml"), cluster_name="fargle")
+    assert "would leave fargle without any control plane" in run.message
+    assert [task["msg"] for task in run.tasks if task["task"].endswith("Show what became of the nodes") and task["msg"]] == [{"fargle-worker-2": "deleted"}]
+    assert stats(run)["deleted"] == []
+    assert stats(run)["changes"] == []

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import typing as t
 from pathlib import Path
 
 import boto3
@@ -16,7 +13,7 @@ import yaml
 
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import ROOT, Run, play, prices_said, succeed
+from .playbooks import ROOT, Run, play, prices_said, stats, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +37,6 @@ def test_the_price_of_new_nodes_is_said_before_they_are_bought(cloud: RunningSan
     assert max(asked) < min(call["number"] for call in cloud.control.calls() if call["mutating"])
     assert stats(done)["price"]["summary"] == LINE
     assert stats(done)["price"]["hourly"] == pytest.approx(2 * (0.1152 + 80 * 0.096 / 730), abs=1e-6)
-
-
-def stats(run: Run) -> dict[str, t.Any]:
-    """What the run left for the job that follows, as Ansible prints it."""
-    found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
-    assert found, run.output
-    return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"]["fargle"])
 
 
 def test_the_price_of_new_load_balancers_is_said(cloud: RunningSandbox) -> None:

@@ -70,16 +70,12 @@ class Report:
 
 @dataclasses.dataclass
 class Job:
-    """One Node to drain on behalf of a wanted node. reports is keyed by pod UID: a pod of the same name made anew is another pod.
-
-    round: of the lists of all nodes' pods, the one it saw last.
-    """
+    """One Node to drain on behalf of a wanted node. reports is keyed by pod UID: a pod of the same name made anew is another pod."""
 
     name: str
     node: Node
     pods: list[Pod]
     reports: dict[str, Report] = dataclasses.field(default_factory=dict)
-    round: int = 0
 
     @property
     def node_name(self) -> str:
@@ -142,17 +138,17 @@ class PodLists:
         self._left = nodes
         self._concurrency = concurrency
         self._pages = 1
-        self._round = 0
-        self._by_node: dict[str, list[Pod]] = {}
+        self._by_node: dict[str, list[Pod]] | None = None
+        self._seen_by: set[str] = set()  # nodes that have looked at the latest list
 
     def of(self, job: Job, attempts: int = ATTEMPTS) -> list[Pod]:
         """The pods of a job's node, never as they were at its last look."""
         with self._lock:
-            together = min(self._left, self._concurrency) > self._pages
-            if together and job.round == self._round:
-                self._read_all(attempts)
-            job.round = self._round
-            if together:
+            if min(self._left, self._concurrency) > self._pages:
+                if self._by_node is None or job.node_name in self._seen_by:
+                    self._by_node = self._read_all(attempts)
+                    self._seen_by.clear()
+                self._seen_by.add(job.node_name)
                 return self._by_node.get(job.node_name, [])
         return calls.list_pods(self._api, job.node_name, attempts)
 
@@ -161,13 +157,13 @@ class PodLists:
         with self._lock:
             self._left -= 1
 
-    def _read_all(self, attempts: int) -> None:
+    def _read_all(self, attempts: int) -> dict[str, list[Pod]]:
         found = calls.list_pods(self._api, attempts=attempts)
-        self._round += 1
         self._pages = max(1, math.ceil(len(found) / PAGE))
-        self._by_node = {}
+        by_node: dict[str, list[Pod]] = {}
         for pod in found:
-            self._by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
+            by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
+        return by_node
 
 
 def read_pods(api: Api, jobs: t.Sequence[Job], concurrency: int) -> list[Budget]:

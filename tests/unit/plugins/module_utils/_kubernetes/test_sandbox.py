@@ -22,7 +22,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.no
 from tests.sandbox import pki
 from tests.sandbox.calls import Fault, Ledger
 from tests.sandbox.kubernetes import KubernetesStore, seed
-from tests.sandbox.kubernetes.resources import CLAIMS, DEPLOYMENTS, STATEFULSETS, VOLUMES
+from tests.sandbox.kubernetes.resources import CLAIMS, DEPLOYMENTS, PODS, STATEFULSETS, VOLUMES
 from tests.unit.addresses import own_address
 
 ADDRESS = own_address(7)
@@ -108,6 +108,27 @@ def api(lab: Lab) -> t.Iterator[Api]:
 
 def drained(*wanted: Wanted, timeout: float = 20.0, **more: t.Any) -> DrainOptions:
     return DrainOptions(nodes=list(wanted), timeout=timeout, volume_timeout=5.0, **more)
+
+
+def test_each_of_the_nodes_that_are_drained_side_by_side_is_emptied(lab: Lab, api: Api) -> None:
+    wanted = [lab.node(f"w{number}", number) for number in (1, 2, 3)]
+    with lab.cluster.lock:
+        seed.namespace(lab.cluster, "shop")
+        seed.workload(lab.cluster, DEPLOYMENTS, "shop", "web", replicas=9)
+    lab.store.settle("fargle")
+    lab.node("w4", 4)
+    doomed = {name: node for name, node in bound(lab).items() if node != "w4"}
+    assert set(doomed.values()) == {"w1", "w2", "w3"}
+    outcome = drain.work(drained(*wanted), api, False)
+    assert outcome.failures == {}
+    assert {call.detail["name"] for call in lab.ledger.calls if call.operation == "create_pods/eviction"} == doomed.keys()
+    assert set(bound(lab).values()) == {"w4"}
+
+
+def bound(lab: Lab) -> dict[str, str]:
+    """The node of each pod."""
+    with lab.cluster.lock:
+        return {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in lab.cluster.list(PODS, "shop")}
 
 
 def test_drain_within_a_budget_then_delete(lab: Lab, api: Api) -> None:
