@@ -57,7 +57,7 @@ fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes 
 	$(BIN)/python -m tests.fuzz
 
 bench: setup ## measure whole runs and the config engine, each figure with its limit (up to 45 minutes); QUICK=1: what CI can judge
-	$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(ONLY)
 
 kills: setup ## make and remove a cluster by runs killed after each change (a quarter of an hour)
 	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py -k killed
