@@ -282,7 +282,8 @@ def wait_ready(api: Api, options: NodeOptions, outcome: Outcome, clock: Clock) -
                 continue
             matches = [match(wanted, nodes) for wanted in options.nodes]
             refuse_foreign(matches, outcome)
-            if all([is_settled(m, outcome, progress) for m in matches]):  # noqa: C419 each is to be shown
+            settled = [is_settled(found, outcome, progress) for found in matches]  # all of them, since each is to be shown
+            if all(settled):
                 break
     for found in matches:
         if not (found.found and is_ready(found.found[0])):
