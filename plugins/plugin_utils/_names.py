@@ -72,11 +72,12 @@ def node_records(
 
 def node_timings(names: t.Sequence[str], steps: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Of each name that was waited for {"name", "timing": {step: {phase: seconds}}}. steps are modules' results, by what the step is called."""
-    records = []
-    for name in names:
-        rows = {step: node["timing"] for step, result in steps.items() for node in result.get("nodes") or () if node.get("name") == name and "timing" in node}
-        records += [{"name": name, "timing": rows}] if rows else []
-    return records
+    rows: dict[str, dict[str, t.Any]] = {name: {} for name in names}
+    for step, result in steps.items():
+        for node in result.get("nodes") or ():
+            if node.get("name") in rows and "timing" in node:
+                rows[node["name"]][step] = node["timing"]
+    return [{"name": name, "timing": timing} for name, timing in rows.items() if timing]
 
 
 def dns_records(nodes: t.Sequence[t.Mapping[str, t.Any]], domain: str) -> list[dict[str, str]]:

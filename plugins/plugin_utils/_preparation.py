@@ -25,8 +25,8 @@ def prepare() -> None:
     """Import the collection's modules and their SDKs, and have botocore read what it knows of the services."""
     with _no_garbage():
         for step in (_modules, _kubernetes, _cloudflare, _aws):
-            # What is missing is said by the module that needs it.
-            with contextlib.suppress(ImportError):
+            # What is missing or wrong (SSL_CERT_FILE) is said by the module that needs it.
+            with contextlib.suppress(ImportError, OSError):
                 step()
 
 

@@ -90,7 +90,11 @@ def connect(api_token: str) -> t.Any:
         from cloudflare import Cloudflare, DefaultHttpxClient
     except ImportError as error:
         raise ManagerError(missing_required_lib("cloudflare")) from error
-    client = Cloudflare(api_token=api_token, max_retries=RETRIES, http_client=DefaultHttpxClient(verify=tls()))
+    try:
+        authorities = tls()
+    except OSError as error:
+        raise CloudflareError(f"Cannot read the certificate authorities: {error}. Check SSL_CERT_FILE and SSL_CERT_DIR.") from error
+    client = Cloudflare(api_token=api_token, max_retries=RETRIES, http_client=DefaultHttpxClient(verify=authorities))
     # The SDK also picks these up from the environment, and then prefers them to the token.
     client.api_email = client.api_key = client.user_service_key = None
     return client

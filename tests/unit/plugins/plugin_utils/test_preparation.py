@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,10 +24,11 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws import cl
 """
 
 
-def said(code: str, missing: tuple[str, ...] = ()) -> str:
+def said(code: str, missing: tuple[str, ...] = (), **environment: str) -> str:
     """What this code prints after the action was loaded; missing: libraries that are not installed."""
     script = START.format(missing=missing) + code
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    env = {**os.environ, **environment}
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_what_modules_import_is_there() -> None:
@@ -52,3 +54,14 @@ def test_what_is_not_installed_is_left_out(library: str) -> None:
     """The others are prepared all the same."""
     names = [name for name in ("kubernetes.client.rest", "cloudflare", "boto3") if not name.startswith(library)]
     assert said(f"print([name for name in {names} if name not in sys.modules])", (library,)) == "[]"
+
+
+def test_what_the_user_has_wrong_is_for_a_task_to_say() -> None:
+    code = """
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare import client
+try:
+    client.connect("token")
+except client.CloudflareError as error:
+    print(error)
+"""
+    assert said(code, SSL_CERT_FILE="/nowhere").startswith("Cannot read the certificate authorities: ")
