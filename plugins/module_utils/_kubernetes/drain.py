@@ -12,6 +12,7 @@ import concurrent.futures
 import dataclasses
 import math
 import threading
+import time
 import typing as t
 
 from .. import _progress
@@ -138,16 +139,19 @@ class PodLists:
         self._left = nodes
         self._concurrency = concurrency
         self._pages = 1
-        self._by_node: dict[str, list[Pod]] | None = None
-        self._seen_by: set[str] = set()  # nodes that have looked at the latest list
+        # The latest list, when it was read, and the nodes that have looked at it.
+        self._by_node: dict[str, list[Pod]] = {}
+        self._read_at = -math.inf
+        self._seen_by: set[str] = set()
 
     def of(self, job: Job, attempts: int = ATTEMPTS) -> list[Pod]:
         """The pods of a job's node, never as they were at its last look."""
         with self._lock:
-            if min(self._left, self._concurrency) > self._pages:
-                if self._by_node is None or job.node_name in self._seen_by:
-                    self._by_node = self._read_all(attempts)
-                    self._seen_by.clear()
+            news = job.node_name not in self._seen_by and time.monotonic() - self._read_at <= INTERVAL
+            if not news and min(self._left, self._concurrency) > self._pages:
+                self._read_all(attempts)
+                news = True
+            if news:
                 self._seen_by.add(job.node_name)
                 return self._by_node.get(job.node_name, [])
         return calls.list_pods(self._api, job.node_name, attempts)
@@ -157,13 +161,12 @@ class PodLists:
         with self._lock:
             self._left -= 1
 
-    def _read_all(self, attempts: int) -> dict[str, list[Pod]]:
+    def _read_all(self, attempts: int) -> None:
         found = calls.list_pods(self._api, attempts=attempts)
         self._pages = max(1, math.ceil(len(found) / PAGE))
-        by_node: dict[str, list[Pod]] = {}
+        self._by_node, self._read_at, self._seen_by = {}, time.monotonic(), set()
         for pod in found:
-            by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
-        return by_node
+            self._by_node.setdefault(pod["spec"].get("nodeName") or "", []).append(pod)
 
 
 def read_pods(api: Api, jobs: t.Sequence[Job], concurrency: int) -> list[Budget]:

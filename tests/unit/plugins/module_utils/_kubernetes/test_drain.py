@@ -200,8 +200,29 @@ def test_pages_of_all_pods_are_weighed_against_the_nodes(monkeypatch: pytest.Mon
     jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2")]
     with scripted(monkeypatch, everywhere(pod("one"), pod("two")), pods(), pods(on="w2")) as (api, _script):
         lists = PodLists(api, len(jobs), 8)
-        for job in (jobs[0], *jobs):
+        for job in (*jobs, *jobs):
             lists.of(job)
+
+
+def test_a_list_that_others_read_a_while_ago_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(drain.time, "monotonic", lambda: now)
+    jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2")]
+    with scripted(monkeypatch, everywhere(), everywhere()) as (api, script):
+        lists = PodLists(api, len(jobs), 8)
+        lists.of(jobs[0])
+        now += drain.INTERVAL + 0.1
+        lists.of(jobs[1])
+        assert script.left == []
+
+
+def test_the_last_of_the_nodes_takes_the_list_that_the_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [Job(name, node(name, "10.0.0.1"), []) for name in ("w1", "w2")]
+    with scripted(monkeypatch, everywhere()) as (api, _script):
+        lists = PodLists(api, len(jobs), 8)
+        lists.of(jobs[0])
+        lists.finished()
+        assert lists.of(jobs[1]) == []
 
 
 def test_one_failing_node_does_not_stop_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
