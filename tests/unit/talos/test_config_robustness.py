@@ -49,7 +49,10 @@ privateKey: {CANARY}
 
 
 def message(config: str, patch: str = "") -> str:
-    """The error of a rendering, "" if there is none; it must come within a second of CPU time and without the canary."""
+    """The error of a rendering, "" if there is none; it must come soon and without the canary.
+
+    Soon is a second on an idle machine (make fuzz); here it is some seconds of CPU, since others may be at work. What is meant took minutes.
+    """
     started = time.process_time()
     try:
         result = render_nodes(config, patch, [NodeInput("n1", "n1")], "worker", "v1.13.2", "cloud")
@@ -58,7 +61,7 @@ def message(config: str, patch: str = "") -> str:
         assert CANARY not in shown
     except ConfigError as error:
         text = str(error)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 4
     assert CANARY not in text
     return text
 
