@@ -155,28 +155,32 @@ def _record(entry: dict[str, t.Any]) -> Record:
 
 
 def _pages(client: t.Any, what: str, path: str, **query: t.Any) -> list[dict[str, t.Any]]:
-    """All items of all pages. A page that is short by the server's own page size is the last."""
+    """All items of all pages. A page that is short by the server's own page size is the last; null is a page without items."""
     found: list[dict[str, t.Any]] = []
     number = 1
     while True:
-        answer = _get(client, what, path, **query, **({"page": number} if number > 1 else {}))
-        found += answer["result"]
-        if len(answer["result"]) < ((answer.get("result_info") or {}).get("per_page") or query["per_page"]):
+        answer = _get(client, what, path, (list, type(None)), **query, **({"page": number} if number > 1 else {}))
+        items = answer["result"] or []
+        found += items
+        if len(items) < ((answer.get("result_info") or {}).get("per_page") or query["per_page"]):
             return found
         number += 1
 
 
-def _get(client: t.Any, what: str, path: str, **query: t.Any) -> dict[str, t.Any]:
-    return _call(what, lambda: client.get(path, cast_to=object, options={"params": query}))
+def _get(client: t.Any, what: str, path: str, shapes: tuple[type, ...] = (dict,), **query: t.Any) -> dict[str, t.Any]:
+    return _call(what, lambda: client.get(path, cast_to=object, options={"params": query}), shapes)
 
 
-def _call(what: str, function: t.Callable[[], t.Any]) -> dict[str, t.Any]:
-    """A call's answer with its result, as JSON has them: building the SDK's types of all that a record may be takes longer than the call."""
+def _call(what: str, function: t.Callable[[], t.Any], shapes: tuple[type, ...] = (dict,)) -> dict[str, t.Any]:
+    """A call's answer with its result, which is of one of these shapes, as JSON has them.
+
+    Building the SDK's types of all that a record may be would take longer than the call.
+    """
     import cloudflare
 
     try:
         answer = function()
-        if not isinstance(answer, dict) or not isinstance(answer.get("result"), (dict, list)):
+        if not isinstance(answer, dict) or not isinstance(answer.get("result", ...), shapes):
             raise cloudflare.CloudflareError
         return answer
     except cloudflare.APIStatusError as error:

@@ -399,3 +399,20 @@ def test_info_shows_the_cluster_and_the_domain_but_not_other_clusters() -> None:
     with scripted(read_zone(), under("example.com", OURS, neighbour), marked(OURS, elsewhere, look_alike)) as client:
         outcome = work(options(domain="example.com"), client, check_mode=False)
     assert [(r["id"], r["node"], r["ours"]) for r in outcome.values["records"]] == [("r1", W1, True), ("r5", W10, True), ("r9", "", False)]
+
+
+def test_a_list_that_is_null_has_nothing_in_it() -> None:
+    with scripted(Expect("GET", f"{PATH}/dns_records", result(None), query={"per_page": "1000"})) as client:
+        assert calls.list_records(client, ZONE) == []
+
+
+@pytest.mark.parametrize("answer", [[], "<html>", {}, {"success": True}, result({"a": 1}), result("text")])
+def test_what_is_no_list_of_cloudflares_is_said(answer: t.Any) -> None:
+    expected = Expect("GET", f"{PATH}/dns_records", answer, query={"per_page": "1000"})
+    with scripted(expected) as client, pytest.raises(CloudflareError, match="what answers is not Cloudflare's API"):
+        calls.list_records(client, ZONE)
+
+
+def test_a_zone_that_is_null_is_said() -> None:
+    with scripted(Expect("GET", PATH, result(None))) as client, pytest.raises(CloudflareError, match="what answers is not Cloudflare's API"):
+        calls.read_zone(client, ZONE)
