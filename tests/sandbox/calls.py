@@ -22,8 +22,9 @@ import typing as t
 #   lost_reply   the service acts, the connection is closed without an answer
 #   delay        the service acts and answers after `seconds`
 #   park         the service acts, its answer is held back for as long as the fault is posted: time to kill the caller
-FAULT_KINDS = ("error", "throttle", "timeout", "lost_reply", "delay", "park")
-# How often a parked call looks whether its fault is still there.
+#   hold         the service does not act before the fault is gone, or `parties` calls have arrived; never when the caller goes away before
+FAULT_KINDS = ("error", "throttle", "timeout", "lost_reply", "delay", "park", "hold")
+# How often a parked or waiting call looks whether its fault is still there.
 PARKED_LOOK = 0.02
 
 
@@ -34,6 +35,7 @@ class Fault:
     ordinals: which matching calls (1 = the first after the fault was posted); empty = every one.
     share: fraction of matching calls hit when there are no ordinals: evenly spread, or with a seed drawn by lot, so that several in
     a row may be hit; the same ones with the same seed.
+    parties: for the kind hold, how many calls wait for each other; 0 = they wait until the fault is gone.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Fault:
     seed: int | None = None
     seconds: float = 0.0
     mutating: bool = False
+    parties: int = 0
     seen: int = 0
     hits: int = 0
 
@@ -52,6 +55,8 @@ class Fault:
             raise ValueError(f"unknown fault kind {self.kind!r}, one of {', '.join(FAULT_KINDS)}")
         if self.seed is not None and (self.ordinals or not 0 < self.share < 1):
             raise ValueError("a seed needs a share between 0 and 1, and no ordinals")
+        if self.parties and (self.kind != "hold" or self.parties < 2):
+            raise ValueError("parties are at least 2, and of the kind hold")
 
     def strikes(self, service: str, operation: str, mutating: bool) -> bool:
         """Count a call and say whether it is hit."""
@@ -83,6 +88,7 @@ class Call:
     fault: Fault | None = None
     delay: float = 0.0
     parked: bool = False
+    waiting: bool = False
 
     def public(self) -> dict[str, t.Any]:
         """The call as GET /calls shows it."""
@@ -126,6 +132,19 @@ class Ledger:
             call.parked = call.fault is not None and call.fault.kind == "park" and any(fault is call.fault for fault in self.faults)
             return call.parked
 
+    def waits(self, call: Call) -> bool:
+        """Whether the service is not to act on a call yet; it asks before it acts."""
+        with self._lock:
+            fault = call.fault
+            posted = fault is not None and fault.kind == "hold" and any(one is fault for one in self.faults)
+            call.waiting = posted and fault is not None and not 0 < fault.parties <= fault.hits
+            return call.waiting
+
+    def waiting(self) -> list[Call]:
+        """Calls that have arrived and on which the service does not act yet."""
+        with self._lock:
+            return [call for call in self.calls if call.waiting]
+
     def parked(self) -> list[Call]:
         """Calls whose answers are held back."""
         with self._lock:
@@ -134,7 +153,7 @@ class Ledger:
     def end(self, call: Call, status: str) -> None:
         """Log the end of a call."""
         with self._lock:
-            call.parked = False
+            call.parked = call.waiting = False
             call.ended = time.monotonic()
             call.status = status
 

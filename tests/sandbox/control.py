@@ -134,6 +134,7 @@ class ControlApp:
             ("POST", "/faults"): self._add_fault,
             ("DELETE", "/faults"): self._clear_faults,
             ("GET", "/parked"): lambda _request: [call.public() for call in self.ledger.parked()],
+            ("GET", "/waiting"): lambda _request: [call.public() for call in self.ledger.waiting()],
             ("GET", "/delays"): lambda _request: dict(self.ledger.delays),
             ("POST", "/delays"): self._set_delays,
             ("DELETE", "/delays"): self._clear_delays,
@@ -194,7 +195,7 @@ class ControlApp:
 
     def _add_fault(self, request: Request) -> t.Any:
         body = _body(request)
-        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seed", "seconds"}
+        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seed", "seconds", "parties"}
         if unknown := sorted(body.keys() - allowed):
             raise ControlError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(allowed))}")
         fault = Fault(**body)
@@ -272,7 +273,7 @@ class Control:
         self._ask("DELETE", "/calls")
 
     def fault(self, kind: str, service: str = "*", operation: str = "*", **more: t.Any) -> None:
-        """Inject a fault; more: mutating, ordinals, share, seed, seconds (see calls.Fault)."""
+        """Inject a fault; more: mutating, ordinals, share, seed, seconds, parties (see calls.Fault)."""
         self._ask("POST", "/faults", {"kind": kind, "service": service, "operation": operation, **more})
 
     def faults(self) -> list[dict[str, t.Any]]:
@@ -280,12 +281,16 @@ class Control:
         return t.cast("list[dict[str, t.Any]]", json.loads(self._ask("GET", "/faults")))
 
     def clear_faults(self) -> None:
-        """Inject nothing any more; what is parked goes on."""
+        """Inject nothing any more; what is parked or waits goes on."""
         self._ask("DELETE", "/faults")
 
     def parked(self) -> list[dict[str, t.Any]]:
         """Calls that took effect and whose answers are held back by a fault of kind park."""
         return t.cast("list[dict[str, t.Any]]", json.loads(self._ask("GET", "/parked")))
+
+    def waiting(self) -> list[dict[str, t.Any]]:
+        """Calls that have arrived and do not take effect because of a fault of kind hold."""
+        return t.cast("list[dict[str, t.Any]]", json.loads(self._ask("GET", "/waiting")))
 
     def delays(self, delays: t.Mapping[str, float]) -> None:
         """Set simulated durations, in seconds; {"*": 0} makes all of them nothing."""

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -75,6 +76,9 @@ class LedgerMiddleware:
         call = self.ledger.begin(self.service, operation.name, mutating=operation.mutating, detail=operation.detail, arrived=arrived)
         environ["sandbox.call"] = call
         kind = call.fault.kind if call.fault else ""
+        while self.ledger.waits(call):
+            if gone(environ, PARKED_LOOK):
+                self._drop(call, environ)
         if kind == "timeout":
             time.sleep(call.fault.seconds if call.fault else 0.0)
             self._drop(call, environ)
@@ -126,6 +130,13 @@ def close_connection(environ: WSGIEnvironment) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
+
+
+def gone(environ: WSGIEnvironment, seconds: float) -> bool:
+    """Whether the client ends its connection within some time."""
+    look = select.poll()
+    look.register(environ["werkzeug.socket"], select.POLLRDHUP)
+    return bool(look.poll(seconds * 1000))
 
 
 class _Handler(WSGIRequestHandler):

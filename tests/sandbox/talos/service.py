@@ -74,12 +74,13 @@ class Service:
         call = self.world.ledger.begin("talos", path.rpartition("/")[2], mutating=self._mutates(path, request), detail=self._detail(path, request, stream))
         self.busy += 1
         try:
+            await self._keep(call, self.world.ledger.waits)
             await asyncio.sleep(call.delay)
             await self._fault_before(call.fault)
             reply = await self._route(path, request, t.cast(t.Any, stream.metadata), granted)
             if call.fault and call.fault.kind == "lost_reply":
                 raise Reset
-            await self._park(call)
+            await self._keep(call, self.world.ledger.held)
             call.status = "OK"
             for message in reply if path in STREAMS else [reply.SerializeToString()]:
                 await stream.send_message(message)
@@ -137,11 +138,11 @@ class Service:
             await asyncio.sleep(fault.seconds)
             raise Reset
 
-    async def _park(self, call: Call) -> None:
-        """Hold the answer back while the fault says so, or until the caller is gone."""
+    async def _keep(self, call: Call, kept: t.Callable[[Call], bool]) -> None:
+        """Hold a call or its answer back while the fault says so, or until the caller is gone."""
         self.parked += 1
         try:
-            while self.world.ledger.held(call):
+            while kept(call):
                 await asyncio.sleep(PARKED_LOOK)
         finally:
             self.parked -= 1

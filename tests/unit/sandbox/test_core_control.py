@@ -136,6 +136,19 @@ def test_parked_calls_are_told(served: Served) -> None:
     assert not served.ledger.held(call) and served.control.parked() == []
 
 
+def test_waiting_calls_are_told(served: Served) -> None:
+    served.control.fault("hold", "ec2", parties=2)
+    first = served.ledger.begin("ec2", "RunInstances", mutating=True)
+    assert served.ledger.waits(first)
+    assert [one["operation"] for one in served.control.waiting()] == ["RunInstances"]
+    second = served.ledger.begin("ec2", "RunInstances", mutating=True)
+    assert not served.ledger.waits(first) and not served.ledger.waits(second)
+    assert served.control.waiting() == []
+    for wrong in (("hold", 1), ("park", 2)):
+        with pytest.raises(ControlError, match="parties are at least 2"):
+            served.control.fault(wrong[0], parties=wrong[1])
+
+
 def test_a_share_with_a_seed_is_drawn_by_lot(served: Served) -> None:
     """The same calls with the same seed, others with another, about as many as the share says, and sometimes several in a row."""
 

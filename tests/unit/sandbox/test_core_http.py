@@ -184,6 +184,56 @@ def test_a_parked_call_has_acted_and_is_answered_when_the_fault_is_gone(served: 
     assert answers == [(200, '["x", "y"]')] and not served.ledger.parked()
 
 
+def _called(served: Served, body: bytes, answers: list[tuple[int, str]]) -> threading.Thread:
+    """A caller that waits for its answer in a thread of its own."""
+    caller = threading.Thread(target=lambda: answers.append(served.call("POST", body)))
+    caller.start()
+    return caller
+
+
+def _wait(happened: t.Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_held_call_acts_when_the_fault_is_gone(served: Served) -> None:
+    served.ledger.faults.append(Fault("hold", mutating=True, ordinals=[1]))
+    answers: list[tuple[int, str]] = []
+    caller = _called(served, b"x", answers)
+    _wait(lambda: [call.number for call in served.ledger.waiting()] == [1])
+    assert served.call("POST", b"y") == (200, '["y"]')
+    assert not answers
+    served.ledger.faults.clear()
+    caller.join(5)
+    assert answers == [(200, '["y", "x"]')] and not served.ledger.waiting()
+
+
+def test_a_held_call_whose_caller_goes_away_does_nothing(served: Served) -> None:
+    served.ledger.faults.append(Fault("hold", ordinals=[1]))
+    with socket.create_connection((HOST, served.port), timeout=5) as client:
+        client.sendall(b"POST /items HTTP/1.1\r\nHost: shop\r\nContent-Length: 1\r\n\r\nx")
+        _wait(lambda: len(served.ledger.waiting()) == 1)
+    _wait(lambda: not served.ledger.waiting())
+    served.ledger.faults.clear()
+    assert (served.shop.items, served.ledger.calls[0].status) == ([], "no answer")
+
+
+def test_held_calls_meet(served: Served) -> None:
+    """Both act when the second has arrived; a third is not held."""
+    served.ledger.faults.append(Fault("hold", "shop", "add", parties=2))
+    answers: list[tuple[int, str]] = []
+    first = _called(served, b"x", answers)
+    _wait(lambda: len(served.ledger.waiting()) == 1)
+    assert served.shop.items == []
+    second = _called(served, b"x", answers)
+    for caller in (first, second):
+        caller.join(5)
+    assert [status for status, _body in answers] == [200, 200]
+    assert served.call("POST", b"x") == (200, '["x", "x", "x"]')
+
+
 def test_stop_closes_the_port_and_idle_connections(served: Served) -> None:
     shop = Shop()
     listener = listen(HOST, 0)

@@ -446,6 +446,18 @@ def test_a_parked_call_has_acted_and_ends_with_its_caller(kit: Kit) -> None:
     kit.wait(lambda: not kit.ledger.parked())
 
 
+def test_a_held_call_does_nothing_and_ends_with_its_caller(kit: Kit) -> None:
+    address = kit.boot(1)
+    kit.ledger.faults.append(Fault("hold", "talos", mutating=True, ordinals=[1]))
+    good = machine_config(cluster_secrets(), "controlplane")
+    with pytest.raises(asyncio.TimeoutError):
+        kit.apply(address, insecure(), good, patience=0.5)
+    kit.wait(lambda: not kit.ledger.waiting())
+    assert kit.machines.config_of(address) is None
+    kit.apply(address, insecure(), good)
+    assert kit.machines.config_of(address) == good
+
+
 def test_a_timeout_is_no_act_and_no_answer(kit: Kit) -> None:
     address = kit.boot(1)
     kit.ledger.faults.append(Fault("timeout", "talos", "ApplyConfiguration", seconds=0.1))
