@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """`kubernetes`: the connection, see module_utils/_kubernetes/arguments.py."""
+    """`kubernetes`: the connection, see module_utils/_kubernetes/arguments.py; `kubernetes.lease`: the option of modules that wait, see lease.py there."""
 
     DOCUMENTATION = r"""
 options:
@@ -51,4 +51,15 @@ requirements:
   - python >= 3.10
   - kubernetes >= 28.1.0
   - A Linux controller (O(kubeconfig)'s certificates are handed to the Python library in memory files)
+"""
+
+    LEASE = r"""
+options:
+  lease:
+    description:
+      - What M(k8s_cluster.manager.k8s_lease) has taken, which is renewed while this module runs. If it has been lost, the module stops before it
+        does anything further that cannot be taken back.
+      - JSON with RV(k8s_cluster.manager.k8s_lease#module:holder), RV(k8s_cluster.manager.k8s_lease#module:acquired) and the options that lead to the cluster.
+      - Needs the Python library kubernetes. Not used in check mode.
+    type: str
 """

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -54,10 +55,14 @@ class Outcome:
         return result
 
 
-def run(module: AnsibleModule, work: t.Callable[[], Outcome]) -> None:
-    """Run a module's work and exit: success, per-node failures, or one error for the whole call."""
+def _alone(_module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+def run(module: AnsibleModule, work: t.Callable[[], Outcome], meanwhile: t.Callable[[AnsibleModule], contextlib.AbstractContextManager[None]] = _alone) -> None:
+    """Run a module's work, and what has to be done meanwhile, and exit: success, per-node failures, or one error for the whole call."""
     try:
-        with _progress.running() as progress:
+        with _progress.running() as progress, meanwhile(module):
             outcome = work()
     except ManagerError as error:
         module.fail_json(msg=str(error), **error.details)

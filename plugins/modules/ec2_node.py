@@ -150,6 +150,7 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_aws
+  - k8s_cluster.manager.kubernetes.lease
 seealso:
   - module: k8s_cluster.manager.cluster_info
 """
@@ -319,6 +320,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients i
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nodes import node_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.options import NodeOptions
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.preflight import VOLUME_TYPES
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 
 NODE = {"name": {"type": "str", "required": True}, "instance_id": {"type": "str"}}
@@ -331,6 +333,7 @@ VOLUME = {
     "throughput": {"type": "int"},
 }
 SPEC = {
+    **LEASE_OPTION,
     "cluster": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent", "stopped", "finished"], "default": "present"},
     "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
@@ -353,7 +356,7 @@ def main() -> None:
     """Wire the options to the work."""
     module = AnsibleAWSModule(argument_spec=SPEC, supports_check_mode=True)
     clients = Clients.of_module(module, module.params["concurrency"])
-    run(module, lambda: node_work(NodeOptions.of_params(module.params, module.check_mode), clients, module.check_mode))
+    run(module, lambda: node_work(NodeOptions.of_params(module.params, module.check_mode), clients, module.check_mode), kept)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
   - k8s_cluster.manager.kubernetes
+  - k8s_cluster.manager.kubernetes.lease
 options:
   nodes:
     description:
@@ -183,6 +184,7 @@ failures:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import SOURCES, api_for, connection_arguments, node_arguments
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.from_talos import endpoint_warning
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, wanted_nodes, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 
@@ -192,6 +194,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **connection_arguments(),
+            **LEASE_OPTION,
             "nodes": node_arguments(new={"type": "bool", "default": False}),
             "state": {"type": "str", "choices": ["ready", "cordoned", "absent"], "default": "ready"},
             "wait_timeout": {"type": "int", "default": 600},
@@ -209,7 +212,7 @@ def main() -> None:
                 outcome.warnings += filter(None, [endpoint_warning(api)])
             return outcome
 
-    run(module, started)
+    run(module, started, kept)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
   - k8s_cluster.manager.kubernetes
+  - k8s_cluster.manager.kubernetes.lease
 options:
   nodes:
     description:
@@ -168,6 +169,7 @@ failures:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import SOURCES, api_for, connection_arguments, node_arguments
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.drain import DrainOptions, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import wanted_nodes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 
@@ -186,7 +188,7 @@ def main() -> None:
         "unreachable": {"type": "str", "choices": ["fail", "force"], "default": "fail"},
     }
     module = AnsibleModule(
-        argument_spec={**connection_arguments(), "nodes": node_arguments(), **own},
+        argument_spec={**connection_arguments(), **LEASE_OPTION, "nodes": node_arguments(), **own},
         required_one_of=SOURCES,
         mutually_exclusive=SOURCES,
         supports_check_mode=True,
@@ -197,7 +199,7 @@ def main() -> None:
         with api_for(module.params, options.concurrency) as api:
             return work(options, api, module.check_mode)
 
-    run(module, started)
+    run(module, started, kept)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_aws
+  - k8s_cluster.manager.kubernetes.lease
 seealso:
   - module: k8s_cluster.manager.cluster_info
 """
@@ -203,6 +204,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.balancing import target_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.targets import TargetOptions
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 
 NODE = {
@@ -212,6 +214,7 @@ NODE = {
     "instance_exists": {"type": "bool", "default": True},
 }
 SPEC = {
+    **LEASE_OPTION,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
     "target_groups": {"type": "list", "elements": "dict", "required": True},
@@ -225,7 +228,7 @@ SPEC = {
 def main() -> None:
     """Wire the options to the work."""
     module = AnsibleAWSModule(argument_spec=SPEC, supports_check_mode=True)
-    run(module, lambda: target_work(TargetOptions.of_params(module.params), Clients.of_module(module), module.check_mode))
+    run(module, lambda: target_work(TargetOptions.of_params(module.params), Clients.of_module(module), module.check_mode), kept)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
+  - k8s_cluster.manager.kubernetes.lease
 options:
   talosconfig:
     description:
@@ -187,6 +188,7 @@ failures:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, given
@@ -199,6 +201,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             **CONFIG_OPTIONS,
+            **LEASE_OPTION,
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
             "talosconfig": {"type": "str", "no_log": True},
             "context": {"type": "str"},
@@ -223,7 +226,7 @@ def main() -> None:
             check_permission(module, module.params["probe_instance_id"])
         return outcome
 
-    run(module, work)
+    run(module, work, kept)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
   - k8s_cluster.manager.attributes.actiongroup_manager
+  - k8s_cluster.manager.kubernetes.lease
 options:
   talosconfig:
     description:
@@ -206,6 +207,7 @@ failures:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.etcd import etcd_members
 
@@ -215,6 +217,7 @@ def main() -> None:
     node = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "hostname": {"type": "str"}, "member_id": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
+            **LEASE_OPTION,
             "talosconfig": {"type": "str", "required": True, "no_log": True},
             "context": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str", "default": []},
@@ -227,7 +230,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run(module, lambda: etcd_members(module.params, module.check_mode))
+    run(module, lambda: etcd_members(module.params, module.check_mode), kept)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ from .client import ATTEMPTS, Api, KubernetesError, call, items
 
 Object = dict[str, t.Any]
 
+LEASE_NAMESPACE, LEASE_NAME = "kube-system", "k8s-cluster-manager"
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{LEASE_NAMESPACE}/leases"
+
 
 def list_nodes(api: Api, attempts: int = ATTEMPTS) -> list[Object]:
     """All Node objects. A loop that asks again anyway takes attempts=1."""
@@ -86,6 +89,33 @@ def volume_of_claim(api: Api, namespace: str, name: str) -> str:
             return ""
         raise
     return str(claim.get("spec", {}).get("volumeName") or "")
+
+
+def read_lease(api: Api, attempts: int = ATTEMPTS) -> Object | None:
+    """The Lease of the control planes' changes; None when there is none."""
+    try:
+        return call(api, f"read lease {LEASE_NAME}", "GET", f"{_LEASES}/{LEASE_NAME}", attempts=attempts)
+    except KubernetesError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def write_lease(api: Api, lease: Object, attempts: int = ATTEMPTS) -> Object:
+    """Create the Lease or, when it bears a resourceVersion, replace that version. A faster writer raises status 409."""
+    body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease}
+    method, path = ("PUT", f"{_LEASES}/{LEASE_NAME}") if lease["metadata"].get("resourceVersion") else ("POST", _LEASES)
+    return call(api, f"write lease {LEASE_NAME}", method, path, body=body, attempts=attempts)
+
+
+def delete_lease(api: Api, lease: Object) -> None:
+    """Delete the Lease if it is still that version; nothing when it is not."""
+    body = {"preconditions": {key: lease["metadata"][key] for key in ("uid", "resourceVersion")}}
+    try:
+        call(api, f"delete lease {LEASE_NAME}", "DELETE", f"{_LEASES}/{LEASE_NAME}", body=body)
+    except KubernetesError as error:
+        if error.status not in (404, 409):
+            raise
 
 
 def _pod_path(meta: Object) -> str:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import itertools
 import json
 import os
@@ -62,6 +63,14 @@ class Api:
     def __init__(self, transport: t.Any, access: Access) -> None:
         self.access = access
         self._transport = transport
+        self.date = ""
+
+    def now(self) -> float:
+        """The server's time at its latest answer, to the second, in seconds since 1970; ours where no answer has said it."""
+        try:
+            return email.utils.parsedate_to_datetime(self.date).timestamp()
+        except (TypeError, ValueError):
+            return time.time()
 
     def send(self, method: str, path: str, query: t.Mapping[str, t.Any] | None = None, body: dict[str, t.Any] | None = None) -> t.Any:
         """One request; the library's response, whatever its status, or one of its exceptions."""
@@ -168,9 +177,11 @@ def _once(api: Api, what: str, method: str, path: str, query: t.Mapping[str, t.A
         response = api.send(method, path, query, body)
         text = response.data or response.read()  # older releases have read it already
     except ApiException as error:  # a refusal in older releases, broken TLS in all
+        api.date = (error.headers or {}).get("Date") or ""
         raise _explain_status(what, error.status, error.headers, error.body) if error.status else _explain_tls(what, str(error.reason)) from error
     except urllib3.exceptions.HTTPError as error:
         raise Unreachable(f"Cannot {what}: the Kubernetes API server does not answer ({_short(error)}).") from error
+    api.date = response.getheaders().get("Date") or ""
     if not 200 <= response.status <= 299:
         raise _explain_status(what, response.status, response.getheaders(), text)
     try:

@@ -17,7 +17,7 @@ import re
 import time
 import typing as t
 
-from .. import _progress
+from .. import _permit, _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
@@ -303,6 +303,7 @@ class Delivery:
             return
         async with self._turn:
             if await self._may_go(target):
+                _permit.confirm()
                 await self._send(target, sighting)
 
     def _came_back(self, target: Target) -> bool:

@@ -14,7 +14,7 @@ import dataclasses
 import time
 import typing as t
 
-from .. import _progress
+from .. import _permit, _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
@@ -282,6 +282,7 @@ class Work:
         try:
             if position:
                 await self._still_allowed(removal)
+            _permit.confirm()
             await (self._leave(removal) if removal.verb == "leave" else self._remove(removal))
         except ManagerError as error:
             self.outcome.failures[removal.node.name] = str(error)

@@ -14,11 +14,13 @@ import typing as t
 import pytest
 import yaml
 from ansible.module_utils import basic
+from ansible_collections.k8s_cluster.manager.plugins.doc_fragments import kubernetes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws import clients
 from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_info, cluster_price, cluster_security_group, ec2_node, nlb, nlb_target
 
 from tests.unit.plugins.module_utils.aws.exchange import Exchange
 
+LEASED = "k8s_cluster.manager.kubernetes.lease"
 INFO_SPEC = {"cluster": {"type": "str", "required": True}}
 SPECS = [
     (cluster_info, INFO_SPEC),
@@ -48,7 +50,9 @@ def effective(spec: dict[str, t.Any]) -> dict[str, t.Any]:
 @pytest.mark.parametrize(("module", "spec"), SPECS, ids=lambda value: getattr(value, "__name__", "").rpartition(".")[2])
 def test_documentation_and_argument_spec_agree(module: t.Any, spec: dict[str, t.Any]) -> None:
     name = module.__name__.rpartition(".")[2]
-    assert documented(yaml.safe_load(module.DOCUMENTATION)["options"]) == effective(spec)
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+    shared = yaml.safe_load(kubernetes.ModuleDocFragment.LEASE)["options"] if LEASED in documentation["extends_documentation_fragment"] else {}
+    assert documented({**documentation["options"], **shared}) == effective(spec)
     assert yaml.safe_load(module.RETURN)
     used = [task[f"k8s_cluster.manager.{name}"] for task in yaml.safe_load(module.EXAMPLES) if f"k8s_cluster.manager.{name}" in task]
     assert used

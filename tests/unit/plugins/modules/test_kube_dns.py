@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible_collections.k8s_cluster.manager.plugins.doc_fragments import kubernetes
-from ansible_collections.k8s_cluster.manager.plugins.modules import cloudflare_record, k8s_node, k8s_node_drain
+from ansible_collections.k8s_cluster.manager.plugins.modules import cloudflare_record, k8s_lease, k8s_node, k8s_node_drain
 
 from tests.unit.plugins.module_utils._cloudflare import exchange as dns
 from tests.unit.plugins.module_utils._kubernetes import exchange as kube
@@ -44,7 +44,7 @@ def shape(option: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**found, "options": {name: shape(entry) for name, entry in inner.items()}}
 
 
-@pytest.mark.parametrize("module", [k8s_node, k8s_node_drain, cloudflare_record])
+@pytest.mark.parametrize("module", [k8s_lease, k8s_node, k8s_node_drain, cloudflare_record])
 def test_documentation_and_argument_spec_agree(monkeypatch: pytest.MonkeyPatch, module: t.Any) -> None:
     specs: list[dict[str, t.Any]] = []
 
@@ -59,10 +59,14 @@ def test_documentation_and_argument_spec_agree(monkeypatch: pytest.MonkeyPatch, 
     documented = dict(documentation["options"])
     if "k8s_cluster.manager.kubernetes" in documentation["extends_documentation_fragment"]:
         documented.update(yaml.safe_load(kubernetes.ModuleDocFragment.DOCUMENTATION)["options"])
+    if "k8s_cluster.manager.kubernetes.lease" in documentation["extends_documentation_fragment"]:
+        documented.update(yaml.safe_load(kubernetes.ModuleDocFragment.LEASE)["options"])
     assert {name: shape(option) for name, option in documented.items()} == {name: shape(option) for name, option in specs[0].items()}
-    tasks = [task[f"k8s_cluster.manager.{documentation['module']}"] for task in yaml.safe_load(module.EXAMPLES)]
+    name = f"k8s_cluster.manager.{documentation['module']}"
+    tasks = [task[name] for task in yaml.safe_load(module.EXAMPLES) if name in task]
+    assert tasks
     assert all(set(arguments) <= set(specs[0]) for arguments in tasks)
-    assert yaml.safe_load(module.RETURN)["nodes"]
+    assert yaml.safe_load(module.RETURN)["plan" if module is k8s_lease else "nodes"]
 
 
 def test_k8s_node_deletes_and_shows_the_diff(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +76,21 @@ def test_k8s_node_deletes_and_shows_the_diff(run: t.Callable[..., dict[str, t.An
     assert (result["changed"], result["plan"]) == (True, [{"verb": "delete", "node": "w1", "target": "node/w1"}])
     assert result["diff"] == {"before": {"w1 node/w1": {"uid": "uid-w1", "unschedulable": False}}, "after": {}}
     assert script.left == []
+
+
+def test_a_lease_is_taken_and_another_module_does_nothing_once_it_is_lost(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    theirs = {"metadata": {"resourceVersion": "2"}, "spec": {"holderIdentity": "bob", "acquireTime": "then"}}
+    script = kube.installed(monkeypatch, kube.Expect("GET", f"{path}/k8s-cluster-manager", theirs))
+    lease = json.dumps({"holder": "alice", "acquired": "now", "kubeconfig": kube.kubeconfig()})
+    result = run(k8s_node, kubeconfig=kube.kubeconfig(), nodes=[{"name": "w1"}], state="absent", lease=lease)
+    assert result["msg"] == (
+        "lease/kube-system/k8s-cluster-manager was lost: bob took it over at then. Nothing further was done; the same command goes on from here."
+    )
+    assert script.left == []
+    kube.installed(monkeypatch, kube.Expect("GET", f"{path}/k8s-cluster-manager", theirs))
+    result = run(k8s_lease, _check_mode=True, kubeconfig=kube.kubeconfig(), operation="create_node", nodes=["cp-4"])
+    assert (result["changed"], result["holder"], result["plan"][0]["verb"]) == (True, "bob", "take")
 
 
 def test_k8s_node_failure_still_tells_about_the_others(run: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch) -> None:
