@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import itertools
 import typing as t
@@ -82,3 +83,15 @@ def play(lab: Lab, check: bool = False, clients: Clients | None = None, **change
 def plan(outcome: Outcome) -> list[dict[str, str]]:
     """The plan as a module returns it."""
     return [step.summary() for step in outcome.steps]
+
+
+def living(lab: Lab) -> list[tuple[str, str]]:
+    """(name, instance id) of all instances that are not gone."""
+    states = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+    pages = lab.ec2.describe_instances(Filters=states)["Reservations"]
+    found = [item for page in pages for item in page["Instances"]]
+    return sorted((next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"), item["InstanceId"]) for item in found)
+
+
+def operations(lab: Lab) -> collections.Counter[str]:
+    return collections.Counter(call.operation for call in lab.ledger.calls)

@@ -5,30 +5,15 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
-import itertools
 import json
 
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.discovery import InfoOptions, discover
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError
 
-from tests.sandbox.calls import Fault
 from tests.unit.sandbox.aws_lab import REGION, Lab
-from tests.unit.sandbox_modules.aws_kit import NAMES, Killed, clients_of, plan, play
-
-
-def living(lab: Lab) -> list[tuple[str, str]]:
-    """(name, instance id) of all instances that are not gone."""
-    states = [{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
-    pages = lab.ec2.describe_instances(Filters=states)["Reservations"]
-    found = [item for page in pages for item in page["Instances"]]
-    return sorted((next(tag["Value"] for tag in item["Tags"] if tag["Key"] == "Name"), item["InstanceId"]) for item in found)
-
-
-def operations(lab: Lab) -> collections.Counter[str]:
-    return collections.Counter(call.operation for call in lab.ledger.calls)
+from tests.unit.sandbox_modules.aws_kit import NAMES, clients_of, living, operations, plan, play
 
 
 def test_life_of_three_nodes_and_what_it_costs(lab: Lab) -> None:
@@ -60,96 +45,6 @@ def test_calls_do_not_depend_on_the_number_of_nodes_but_for_the_launches(lab: La
     assert counts[0] == counts[1]
 
 
-@pytest.mark.slow
-def test_A1_killed_after_any_call_and_repeated_makes_one_instance_per_name(lab: Lab) -> None:
-    start = lab.part.snapshot()
-    for number in itertools.count(1):
-        lab.part.restore(start)
-        try:
-            play(lab, clients=clients_of(lab, killed_after=number))
-        except Killed:
-            before = living(lab)
-            again = play(lab)
-            assert again.failures == {}, f"killed after call {number}"
-            assert [name for name, _instance_id in living(lab)] == list(NAMES), f"killed after call {number}"
-            assert set(before) <= set(living(lab)), f"killed after call {number}"
-        else:
-            break
-    assert number > 10
-
-
-@pytest.mark.slow
-def test_A1_deletion_killed_after_any_call_and_repeated_leaves_nothing(lab: Lab) -> None:
-    play(lab)
-    start = lab.part.snapshot()
-    for number in itertools.count(1):
-        lab.part.restore(start)
-        try:
-            play(lab, state="absent", clients=clients_of(lab, killed_after=number))
-        except Killed:
-            assert play(lab, state="absent").failures == {}
-            assert living(lab) == []
-        else:
-            break
-    assert number > 5
-
-
-@pytest.mark.parametrize("kind", ["lost_reply", "throttle", "error"])
-def test_A2_lost_answers_and_errors_of_launches_make_no_twins(lab: Lab, kind: str) -> None:
-    lab.ledger.faults.append(Fault(kind, operation="RunInstances", ordinals=[1, 3]))
-    assert play(lab).failures == {}
-    assert [name for name, _instance_id in living(lab)] == list(NAMES)
-    assert lab.ledger.faults[0].hits == 2
-
-
-def test_A3_instances_that_ec2_does_not_show_yet_are_waited_for(lab: Lab) -> None:
-    lab.ledger.delays["ec2.visible"] = 1.0
-    assert play(lab).failures == {}
-    assert operations(lab)["RunInstances"] == 3
-
-
-def test_A3_run_repeated_before_ec2_shows_anything_launches_no_twins(lab: Lab) -> None:
-    lab.ledger.delays["ec2.visible"] = 1.0
-    with pytest.raises(Killed):
-        play(lab, clients=clients_of(lab, killed_after=10))
-    assert play(lab).failures == {}
-    assert [name for name, _instance_id in living(lab)] == list(NAMES)
-
-
-def test_A4_renamed_instances_are_found_by_their_tokens(lab: Lab) -> None:
-    made = play(lab)
-    ids = [node["instance_id"] for node in made.nodes]
-    lab.ec2.create_tags(Resources=ids, Tags=[{"Key": "Name", "Value": "overridden"}])
-    again = play(lab)
-    assert [step.verb for step in again.steps] == ["tag"] * 3
-    assert [node["instance_id"] for node in again.nodes] == ids
-    assert [name for name, _instance_id in living(lab)] == list(NAMES)
-
-
-def test_A5_name_whose_instance_is_still_shutting_down_is_launched_after_it(lab: Lab) -> None:
-    old = play(lab, nodes=[{"name": NAMES[0]}]).nodes[0]["instance_id"]
-    lab.ledger.delays["ec2.terminating"] = 0.5
-    lab.ec2.terminate_instances(InstanceIds=[old])
-    new = play(lab, nodes=[{"name": NAMES[0]}]).nodes[0]
-    assert (new["generation"], new["state"]) == (1, "running")
-    assert lab.state(old) == "terminated"
-
-
-def test_A7_full_zone_is_left_for_the_next_one(lab: Lab) -> None:
-    lab.part.conditions.no_capacity = [{"zone": f"{REGION}a", "instance_type": "*"}]
-    made = play(lab)
-    assert {node["az"] for node in made.nodes} == {f"{REGION}b"}
-    assert len(living(lab)) == 3
-
-
-def test_A7_no_capacity_anywhere_is_a_failure_that_names_the_subnets(lab: Lab) -> None:
-    lab.part.conditions.no_capacity = [{"zone": "*", "instance_type": "*"}]
-    failures = play(lab).failures
-    assert set(failures) == set(NAMES)
-    assert all(lab.subnets[zone] in failures[NAMES[0]] for zone in "ab")
-    assert living(lab) == []
-
-
 def test_an_exhausted_vcpu_quota_is_named_for_each_node_and_the_run_is_resumed(lab: Lab) -> None:
     """It is of the whole region: no other subnet is tried."""
     lab.part.conditions.capacity = 0
@@ -161,20 +56,6 @@ def test_an_exhausted_vcpu_quota_is_named_for_each_node_and_the_run_is_resumed(l
     lab.part.conditions.capacity = None
     assert [step.verb for step in play(lab).steps] == ["launch"] * 3
     assert [name for name, _instance_id in living(lab)] == list(NAMES)
-
-
-def test_A9_impaired_instance_is_reported(lab: Lab) -> None:
-    lab.part.conditions.impaired = [play(lab).nodes[1]["instance_id"]]
-    assert list(play(lab).failures) == [NAMES[1]]
-
-
-def test_A13_termination_protection_stops_the_whole_deletion(lab: Lab) -> None:
-    made = play(lab)
-    protected = made.nodes[2]["instance_id"]
-    lab.ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": True})
-    with pytest.raises(ManagerError, match=protected):
-        play(lab, state="absent")
-    assert len(living(lab)) == 3
 
 
 def test_dead_nodes_are_stopped_and_then_terminated(lab: Lab) -> None:
