@@ -22,7 +22,7 @@ from .. import _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
-from . import client, identity
+from . import client, identity, tls
 from .client import EtcdMember
 from .etcd import ENDPOINT_ATTEMPTS, STATUS_SECONDS
 from .talosconfig import Endpoint, TalosConfig, parse
@@ -203,7 +203,8 @@ class Work:
         """One control plane's report. Raises ManagerError when another cluster's machine answers, or the talosconfig may not ask."""
         if not address:
             return Report(name, "", PENDING, "it does not exist yet")
-        sighting = await identity.look(address, self.options.config.ca)
+        async with Connection(Endpoint(address), tls.unverified_context()) as stranger:
+            sighting = await identity.look(stranger, self.options.config.ca)
         if sighting.mode == identity.FOREIGN:
             raise ManagerError(f"{name} ({address}) is another cluster's: {sighting.detail}. The talosconfig, or the address, is not of this cluster")
         if sighting.mode == identity.MAINTENANCE:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import ssl
 import time
 import typing as t
 
@@ -64,6 +65,13 @@ class Options:
     def ca(self) -> str:
         """The PEM text of the Talos CA that the nodes are to belong to."""
         return self.rendered.info.talos_ca_pem
+
+    def familiar_context(self) -> ssl.SSLContext:
+        """For nodes that should have joined: their certificate must come from a CA that both the machine config and the talosconfig know."""
+        config = self.talosconfig
+        if config is None:
+            return tls.verified_context(self.ca)
+        return tls.verified_context(tls.common_authorities(self.ca, config.ca), config.certificate, config.key)
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any], check_mode: bool) -> Options:
@@ -200,6 +208,7 @@ class Delivery:
         configs = options.rendered.nodes
         self.targets = [Target(name, row, configs[name]) for name, row in options.rows.items() if name in configs]
         self._tls = options.talosconfig.tls_context() if options.talosconfig else None
+        self._familiar = options.familiar_context()
         self._slots = asyncio.Semaphore(options.concurrency)
         self._turn = asyncio.Lock()
 
@@ -210,21 +219,23 @@ class Delivery:
     async def _predict(self, target: Target) -> None:
         if not target.address:
             return
-        async with self._slots:
-            sighting = await identity.look(target.address, self.options.ca)
+        async with self._slots, self._stranger(target) as connection:
+            sighting = await identity.look(connection, self.options.ca)
             target.seen = sighting.detail
             self._refuse_foreign(sighting)
             if sighting.mode == identity.MAINTENANCE:
                 target.was, target.fingerprint = identity.MAINTENANCE, sighting.fingerprint
             elif sighting.mode == identity.SECURE:
                 target.was = CONFIGURED
-                await self._inspect(target)
+                async with self._member(target) as member:
+                    await self._inspect(target, member)
 
     async def deliver(self) -> None:
         """Bring every node to the end, or to its failure."""
-        # All are looked at before any is configured: a control plane that a killed run left half joined goes first.
         with _progress.wait(JOINED if self.options.joins else CONFIGURED, [target.name for target in self.targets]) as progress:
-            await self._all(self._first_look)
+            if self.options.control_planes:
+                # All are looked at before any is configured: one that a killed run left half joined goes first.
+                await self._all(self._first_look)
             await self._all(lambda target: self._follow(target, progress))
 
     async def _all(self, work: t.Callable[[Target], t.Awaitable[None]]) -> None:
@@ -238,9 +249,17 @@ class Delivery:
             elif isinstance(result, BaseException):
                 raise result
 
+    def _stranger(self, target: Target) -> Connection:
+        """A connection to whoever answers at a node's address."""
+        return Connection(Endpoint(target.address), tls.unverified_context())
+
+    def _member(self, target: Target) -> Connection:
+        """A connection to a configured node, with the talosconfig's certificate."""
+        return Connection(Endpoint(target.address), self._tls or self._familiar)
+
     async def _first_look(self, target: Target) -> None:
-        async with self._slots:
-            sighting = await identity.look(target.address, self.options.ca)
+        async with self._slots, self._stranger(target) as connection:
+            sighting = await identity.look(connection, self.options.ca)
             target.seen = sighting.detail
             target.was = {identity.MAINTENANCE: identity.MAINTENANCE, identity.SECURE: CONFIGURED}.get(sighting.mode, "")
 
@@ -268,17 +287,31 @@ class Delivery:
     async def _tick(self, target: Target) -> bool:
         """One look and what it calls for; True when the node is done."""
         async with self._slots:
-            sighting = await identity.look(target.address, self.options.ca)
-            target.seen, target.mode = sighting.detail, sighting.mode
-            self._refuse_foreign(sighting)
-            if sighting.mode == identity.MAINTENANCE:
-                await self._configure(target, sighting)
-            elif sighting.mode == identity.SECURE:
-                target.was = target.was or CONFIGURED
-                return await self._joined(target)
-            else:
-                target.away = True
-            return False
+            if target.sent or target.mode == identity.SECURE:
+                # Most likely it has this cluster's certificate now: one handshake shows that, and is the beginning of what follows.
+                async with Connection(Endpoint(target.address), self._familiar) as connection:
+                    sighting = await identity.recognise(connection)
+                    if sighting.mode != identity.FOREIGN:
+                        return await self._met(target, sighting, connection)
+            async with self._stranger(target) as connection:
+                sighting = await identity.look(connection, self.options.ca)
+                if sighting.mode != identity.SECURE:
+                    return await self._met(target, sighting, connection)
+            async with self._member(target) as connection:
+                return await self._met(target, sighting, connection)
+
+    async def _met(self, target: Target, sighting: identity.Sighting, connection: Connection) -> bool:
+        """What a look calls for; True when the node is done. connection is the one that it was made over."""
+        target.seen, target.mode = sighting.detail, sighting.mode
+        self._refuse_foreign(sighting)
+        if sighting.mode == identity.MAINTENANCE:
+            await self._configure(target, sighting, connection)
+        elif sighting.mode == identity.SECURE:
+            target.was = target.was or CONFIGURED
+            return await self._joined(target, connection)
+        else:
+            target.away = True
+        return False
 
     def _refuse_foreign(self, sighting: identity.Sighting) -> None:
         """Nothing is ever sent to a machine that belongs to somebody else."""
@@ -287,7 +320,7 @@ class Delivery:
 
     # ---- configuring ----
 
-    async def _configure(self, target: Target, sighting: identity.Sighting) -> None:
+    async def _configure(self, target: Target, sighting: identity.Sighting, connection: Connection) -> None:
         """Send a node in maintenance mode its config, if it is the right machine, its turn, and has not got it yet."""
         target.was = target.was or identity.MAINTENANCE
         target.fingerprint = sighting.fingerprint
@@ -298,13 +331,14 @@ class Delivery:
             raise ManagerError(f"it came back in maintenance mode each of the {MAX_SENDS} times that it was configured; its console says why")
         if not await self._is_ours(target, sighting):
             return
+        connection.trust(sighting.fingerprint)
         if not self.options.control_planes:
-            await self._send(target, sighting)
+            await self._send(target, connection)
             return
         async with self._turn:
             if await self._may_go(target):
                 _permit.confirm()
-                await self._send(target, sighting)
+                await self._send(target, connection)
 
     def _came_back(self, target: Target) -> bool:
         """Whether a node that was sent its config shows that it does not have it."""
@@ -352,11 +386,10 @@ class Delivery:
             target.seen = f"in maintenance mode, but another member is still joining: {', '.join(learners)}"
         return not learners
 
-    async def _send(self, target: Target, sighting: identity.Sighting) -> None:
-        """Send the config over a connection that only the certificate just recognised is good for."""
+    async def _send(self, target: Target, connection: Connection) -> None:
+        """Send the config over the connection whose certificate was just recognised."""
         try:
-            async with Connection(Endpoint(target.address), tls.pinned_context([sighting.fingerprint])) as connection:
-                warnings = await client.apply_configuration(connection, target.config.text.encode())
+            warnings = await client.apply_configuration(connection, target.config.text.encode())
         except TalosError as error:
             why = _without_secrets(str(error), target.config)
             if error.code in _NOT_SENT:
@@ -376,28 +409,27 @@ class Delivery:
 
     # ---- joined ----
 
-    async def _joined(self, target: Target) -> bool:
+    async def _joined(self, target: Target, connection: Connection) -> bool:
         """Whether a node that has this cluster's certificate is done: running, and a control plane also votes in etcd."""
         if self._tls is None:
             return True
-        running = await self._inspect(target)
+        running = await self._inspect(target, connection)
         if not self.options.joins:
             return target.stage in ("booting", "running")
         if not running:
             return False
         return await self._votes(target) if self.options.control_planes else True
 
-    async def _inspect(self, target: Target) -> bool:
+    async def _inspect(self, target: Target, connection: Connection) -> bool:
         """Read stage, version and (of a node that was configured before) config; True when it runs."""
         if self._tls is None:
             return True
         try:
-            async with Connection(Endpoint(target.address), self._tls) as connection:
-                status = await client.machine_status(connection)
-                target.stage, target.seen = status.stage, str(status)
-                target.talos_version = target.talos_version or await client.version(connection)
-                if target.drift is None:
-                    await self._compare(target, connection)
+            status = await client.machine_status(connection)
+            target.stage, target.seen = status.stage, str(status)
+            target.talos_version = target.talos_version or await client.version(connection)
+            if target.drift is None:
+                await self._compare(target, connection)
         except TalosError as error:
             if error.code in ("CLIENT_REFUSED", "PERMISSION_DENIED"):
                 raise ManagerError(f"talosconfig: {error}") from None

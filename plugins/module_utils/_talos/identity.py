@@ -12,7 +12,7 @@ import dataclasses
 import re
 
 from . import tls
-from .transport import TalosError, server_certificate
+from .transport import Connection, TalosError
 
 _FINGERPRINT = "([A-Za-z0-9+/]{43}=)"
 # What Talos prints in maintenance mode: a log line with fields as JSON, and a command line to copy. All versions print both.
@@ -46,22 +46,28 @@ def newest_fingerprint(console: str) -> str | None:
     return found
 
 
-async def look(address: str, ca: str) -> Sighting:
-    """Look at the Talos API of an address by TLS handshakes alone: nothing is sent to whoever answers. ca: PEM of the cluster's Talos CA."""
+async def look(stranger: Connection, ca: str) -> Sighting:
+    """Look at who answers, by TLS handshakes alone: nothing is sent. stranger is a connection that verifies nothing; ca: PEM of the cluster's Talos CA."""
     try:
-        der = await server_certificate(address, tls.unverified_context())
+        der = await stranger.certificate()
     except TalosError as error:
         return Sighting(SILENT, f"the Talos API does not answer ({error})")
     if tls.common_name(der) == tls.MAINTENANCE_NAME:
         return Sighting(MAINTENANCE, "in maintenance mode", tls.fingerprint(der))
+    async with Connection(stranger.endpoint, tls.verified_context(ca)) as verified:
+        return await recognise(verified)
+
+
+async def recognise(verified: Connection) -> Sighting:
+    """Look at who answers over a connection that only accepts this cluster's CA. One in maintenance mode is as foreign to it as any other."""
     try:
-        await server_certificate(address, tls.verified_context(ca))
+        await verified.certificate()
     except TalosError as error:
         if error.code == "WRONG_ADDRESS":
-            return Sighting(UNFIT, f"the node's certificate does not name {address} (machine.certSANs adds addresses)")
+            return Sighting(UNFIT, f"the node's certificate does not name {verified.endpoint.host} (machine.certSANs adds addresses)")
         if error.code == "WRONG_TIME":
             return Sighting(UNFIT, f"the node's certificate is not valid now, are the clocks right? ({error})")
         if error.code == "UNTRUSTED":
             return Sighting(FOREIGN, "its certificate is not of this cluster's Talos CA")
-        return Sighting(SILENT, f"the Talos API stopped answering ({error})")
+        return Sighting(SILENT, f"the Talos API does not answer ({error})")
     return Sighting(SECURE, "configured")

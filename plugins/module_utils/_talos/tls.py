@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import functools
 import hashlib
 import os
 import ssl
@@ -53,30 +54,28 @@ def authorities(pem: str) -> frozenset[str]:
     return frozenset(fingerprint(certificate.public_bytes(Encoding.DER)) for certificate in x509.load_pem_x509_certificates(pem.encode()))
 
 
+def common_authorities(pem: str, other: str) -> str:
+    """The certificates of a CA bundle whose keys are in another one, too: what either vouches for. "" when there are none."""
+    known = authorities(other)
+    found = [certificate.public_bytes(Encoding.PEM).decode() for certificate in x509.load_pem_x509_certificates(pem.encode())]
+    return "".join(text for text in found if authorities(text) & known)
+
+
 class TalosObject(ssl.SSLObject):
     """One end of a TLS connection. certificate is the server's (DER), from the end of the handshake on."""
 
     certificate: bytes = b""
 
     def do_handshake(self) -> None:
-        """Finish the handshake, and refuse a server whose key is not pinned before a byte of application data can be sent.
-
-        asyncio tells the protocol of the connection only after this returned. The certificate is kept because OpenSSL gives it no more once the
-        server has refused ours, which with TLS 1.3 comes after the handshake.
-        """
+        """Finish the handshake. The certificate is kept: once a server has refused ours, which with TLS 1.3 comes later, OpenSSL gives it no more."""
         super().do_handshake()
         self.certificate = self.getpeercert(binary_form=True) or b""
-        pins = t.cast("TalosContext", self.context).pins
-        seen = fingerprint(self.certificate)
-        if pins is not None and seen not in pins:
-            raise ssl.SSLCertVerificationError(1, f"the server's certificate has fingerprint {seen}, expected {' or '.join(sorted(pins))}")
 
 
 class TalosContext(ssl.SSLContext):
-    """A client's context for Talos. pins, when not None, are the fingerprints of the only keys that are accepted."""
+    """A client's context for Talos."""
 
     sslobject_class = TalosObject
-    pins: frozenset[str] | None = None
 
 
 def _context() -> TalosContext:
@@ -90,21 +89,16 @@ def _context() -> TalosContext:
     return context
 
 
+@functools.lru_cache(maxsize=1)
 def unverified_context() -> TalosContext:
-    """For looking at a server's certificate without sending anything."""
+    """For looking at a server's certificate; transport.Connection sends nothing over it but to a server whose key it is told."""
     context = _context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def pinned_context(pins: t.Iterable[str]) -> TalosContext:
-    """For a node in maintenance mode: no CA vouches for it, the fingerprints in pins do."""
-    context = unverified_context()
-    context.pins = frozenset(pins)
-    return context
-
-
+@functools.lru_cache(maxsize=4)
 def verified_context(ca: str, certificate: str | None = None, key: str | None = None) -> TalosContext:
     """For a configured node: its certificate must come from ca (PEM) and name the address; certificate and key (PEM) are the client's."""
     context = _context()

@@ -38,12 +38,13 @@ else:
 from ansible.module_utils.basic import missing_required_lib
 
 from .._errors import ManagerError
-from . import messages
-from .talosconfig import API_PORT, Endpoint
-from .tls import TalosContext, TalosObject
+from . import messages, tls
+from .talosconfig import Endpoint
 
 # Talos' own limit for a message.
 MESSAGE_BYTES = 32 * 1024 * 1024
+# Who says more than this before he is asked anything is no Talos.
+EARLY_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 15.0
 ATTEMPTS = 4
@@ -90,31 +91,78 @@ def require_libraries() -> None:
 
 
 class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]
-    """grpclib's protocol, remembering why the connection ended: grpclib itself reports only that it did."""
+    """grpclib's protocol, which says nothing before it is told to, and remembers why the connection ended: grpclib itself reports only that it did.
 
+    certificate is the server's (DER), b"" until the handshake is over. made: from here on calls may reach the server.
+    """
+
+    certificate = b""
     made = False
+    over = False
     lost: BaseException | None = None
 
     def connection_made(self, transport: t.Any) -> None:
-        """Note that the handshake is over: from here on calls may reach the server."""
+        """Note that the handshake is over. HTTP/2 begins by sending something: that waits."""
+        self._transport, self._early = transport, bytearray()
+        self.certificate = transport.get_extra_info("ssl_object").certificate
+
+    def begin(self) -> None:
+        """Let HTTP/2 begin, with what the server has said already."""
         self.made = True
-        super().connection_made(transport)
+        super().connection_made(self._transport)
+        if self._early:
+            super().data_received(bytes(self._early))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes early: Go's servers speak first, but they do not say much."""
+        if self.made:
+            super().data_received(data)
+        elif len(self._early) + len(data) > EARLY_BYTES:
+            self.abort()
+        else:
+            self._early += data
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Keep the reason (with TLS 1.3 the refusal of a client certificate comes after the handshake)."""
-        self.lost = exc
-        super().connection_lost(exc)
+        self.over, self.lost = True, exc
+        if self.made:
+            super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """End a connection that has not begun."""
+        if self.certificate and not self.made:
+            self._transport.abort()
 
 
 class _Channel(Channel):  # type: ignore[misc,valid-type]
-    """grpclib's channel with _Protocol; latest is the protocol of its latest connection."""
+    """grpclib's channel with _Protocol; latest is the protocol of its latest connection.
+
+    pin is the fingerprint of the key that the server must have where the context verifies nothing; without it nothing is sent.
+    """
 
     latest: _Protocol | None = None
+    pin = ""
 
     def _protocol_factory(self) -> _Protocol:
         base = super()._protocol_factory()
         self.latest = _Protocol(base.handler, base.config, base.h2_config)
         return self.latest
+
+    async def meet(self) -> _Protocol:
+        """A connection on which nothing was sent yet: the one that waits, else a new one."""
+        if self.latest and self.latest.certificate and not (self.latest.made or self.latest.over):
+            return self.latest
+        return t.cast(_Protocol, await super()._create_connection())
+
+    async def _create_connection(self) -> _Protocol:
+        protocol = await self.meet()
+        if self._ssl is None or self._ssl.verify_mode is ssl.CERT_NONE:
+            seen = tls.fingerprint(protocol.certificate)
+            if seen != self.pin:
+                protocol.abort()
+                raise ssl.SSLCertVerificationError(1, f"the server's certificate has fingerprint {seen}, expected {self.pin or 'none'}")
+        protocol.begin()
+        return protocol
 
 
 def _tls_error(error: ssl.SSLError, otherwise: str = "CONNECT") -> TalosError:
@@ -143,22 +191,11 @@ def _connection_error(error: BaseException) -> TalosError:
     return TalosError(f"{getattr(error, 'strerror', None) or error}", "CONNECT")
 
 
-async def server_certificate(address: str, context: TalosContext, port: int = API_PORT, timeout: float = CONNECT_SECONDS) -> bytes:
-    """The certificate (DER) a server shows, by a handshake alone: no application data is sent. Raises TalosError."""
-    try:
-        _reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port, ssl=context), timeout)
-    except (OSError, EOFError, asyncio.TimeoutError) as error:
-        raise _connection_error(error) from None
-    try:
-        return t.cast(TalosObject, writer.get_extra_info("ssl_object")).certificate
-    finally:
-        writer.transport.abort()
-
-
 class Connection:
-    """A connection to one Talos API, made at the first call and remade when it broke.
+    """A connection to one Talos API, made at the first use and remade when it broke.
 
     node, when given, is the address of the node that shall answer: a control plane relays the call to it.
+    Over a context that verifies nothing, calls are made only once trust() has said which key the server must have.
     """
 
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext, node: str | None = None, attempts: int = ATTEMPTS) -> None:
@@ -175,9 +212,22 @@ class Connection:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        if self._channel.latest:
+            self._channel.latest.abort()
         self._channel.close()
         # Lets the loop run the transport's close callback before the loop itself may end.
         await asyncio.sleep(0)
+
+    async def certificate(self, timeout: float = CONNECT_SECONDS) -> bytes:
+        """The certificate (DER) that the server shows. Nothing is sent but the handshake; a call goes on from there. Raises TalosError."""
+        try:
+            return (await asyncio.wait_for(self._channel.meet(), timeout)).certificate
+        except (OSError, EOFError, asyncio.TimeoutError) as error:
+            raise _connection_error(error) from None
+
+    def trust(self, fingerprint: str) -> None:
+        """Make calls where a server has the key with this fingerprint, and only there, although no CA vouches for it: it is in maintenance mode."""
+        self._channel.pin = fingerprint
 
     async def call(self, method: str, request: t.Any, timeout: float = CALL_SECONDS, attempts: int | None = None) -> t.Any:
         """Call a method of messages.METHODS and return its reply, of one in STREAMED the list of its replies; timeout is for each attempt.

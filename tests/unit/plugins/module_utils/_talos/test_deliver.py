@@ -204,6 +204,39 @@ def test_worker(machine: Make, authority: Authority) -> None:
     assert outcome.warnings == ["a: be careful"]
 
 
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts of all connections that are tried."""
+    made: list[str] = []
+    factory = transport._Channel._protocol_factory
+
+    def noted(channel: t.Any) -> t.Any:
+        made.append(channel._host)
+        return factory(channel)
+
+    monkeypatch.setattr(transport._Channel, "_protocol_factory", noted)
+    return made
+
+
+def test_a_worker_costs_a_connection_before_its_config_and_one_after(
+    machine: Make, authority: Authority, connections: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handshakes are most of what a node costs: the connection that shows who answers is the one that the calls go over."""
+    monkeypatch.setattr(deliver, "FIRST_TICK_SECONDS", 0.5)
+    nodes = [machine().maintenance() for _number in range(3)]
+    outcome = run(authority, *(row(str(number), node) for number, node in enumerate(nodes)))
+    assert outcome.failures == {}
+    assert sorted(connections) == sorted([node.ip for node in nodes] * 2)
+
+
+def test_a_configured_worker_costs_one_connection_each_time_once_it_is_known(machine: Make, authority: Authority, connections: list[str]) -> None:
+    node = configured(machine(stage="booting"), authority, "a")
+    node.answers["Get"] = [status_reply("booting"), config_reply(node.applied.decode()), status_reply("booting"), status_reply("running")]
+    assert run(authority, row("a", node)).failures == {}
+    assert node.gets == ["machine", "Version", "v1alpha1", "machine", "machine"]
+    assert len(connections) == 3 + 1 + 1
+
+
 def test_no_secret_in_results(machine: Make, authority: Authority) -> None:
     node = machine().maintenance()
     outcome = run(authority, row("a", node))
@@ -418,6 +451,14 @@ def test_killed_run_is_finished(machine: Make, authority: Authority) -> None:
     outcome = run(authority, row("a", node))
     assert (outcome.failures, outcome.steps) == ({}, [])
     assert outcome.nodes[0]["stage"] == "running"
+
+
+def test_a_node_that_went_over_to_another_cluster_is_not_asked(machine: Make, authority: Authority) -> None:
+    """Also when it was ours a moment ago."""
+    node = machine(authority=Authority("other"), lingers=0.1).maintenance()
+    outcome = run(authority, row("a", node))
+    assert "another machine answers at its address" in outcome.failures["a"]
+    assert node.gets == ["ApplyConfiguration"]
 
 
 def test_foreign_machine(machine: Make, authority: Authority) -> None:

@@ -12,7 +12,9 @@ import typing as t
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import console_output, console_permission
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import identity, tls
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.talosconfig import Endpoint
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import Connection
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from .server import Authority, Loop, Node, server_context
@@ -42,7 +44,11 @@ def test_newest_fingerprint(console: str, expected: str | None) -> None:
 
 
 def look(node: Node, ca: Authority) -> identity.Sighting:
-    return asyncio.run(identity.look(node.ip, ca.pem))
+    async def run() -> identity.Sighting:
+        async with Connection(Endpoint(node.ip), tls.unverified_context()) as stranger:
+            return await identity.look(stranger, ca.pem)
+
+    return asyncio.run(run())
 
 
 def test_modes(nodes: Make, loop: Loop, authority: Authority) -> None:

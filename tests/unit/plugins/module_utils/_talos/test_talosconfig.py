@@ -135,3 +135,9 @@ def test_without_memfd_a_pipe_serves(authority: Authority, monkeypatch: pytest.M
     client = authority.issue("admin", role="os:admin")
     context = tls.verified_context(authority.pem, client.certificate, client.key.replace("ED25519 ", ""))
     assert len(context.get_ca_certs()) == 1
+
+
+def test_what_two_bundles_of_authorities_have_in_common() -> None:
+    one, other, third = Authority(), Authority(), Authority()
+    assert tls.common_authorities(one.pem + other.pem, f"# theirs\n{third.pem}{other.pem}") == other.pem
+    assert tls.common_authorities(one.pem, third.pem) == ""

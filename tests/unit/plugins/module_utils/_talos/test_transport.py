@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -32,11 +33,12 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "FIRST_BACKOFF_SECONDS", 0.0)
 
 
-def ask(server: Node, context: ssl.SSLContext, work: t.Callable[[Connection], t.Awaitable[t.Any]], **kwargs: t.Any) -> t.Any:
+def ask(server: Node, context: ssl.SSLContext, work: t.Callable[[Connection], t.Awaitable[t.Any]], pin: str = "", **kwargs: t.Any) -> t.Any:
     """Run one call against a node with a loop of its own, as the modules do."""
 
     async def run() -> t.Any:
         async with Connection(Endpoint(server.ip), context, **kwargs) as connection:
+            connection.trust(pin)
             return await work(connection)
 
     return asyncio.run(run())
@@ -62,18 +64,47 @@ def test_mutual_tls(nodes: Make, authority: Authority) -> None:
 def test_pinned_maintenance_node(nodes: Make) -> None:
     node = nodes().maintenance()
     node.answers["Get"] = status_reply("maintenance")
-    assert ask(node, tls.pinned_context([node.fingerprint, "other"]), client.machine_status).stage == "maintenance"
+    assert ask(node, tls.unverified_context(), client.machine_status, pin=node.fingerprint).stage == "maintenance"
 
 
-def test_wrong_pin_sends_nothing(nodes: Make) -> None:
+@pytest.mark.parametrize("pin", ["A" * 43 + "=", ""])
+def test_wrong_pin_sends_nothing(nodes: Make, pin: str) -> None:
     node = nodes().maintenance()
     node.answers["ApplyConfiguration"] = reply("ApplyConfiguration")
-    wrong = "A" * 43 + "="
-    error = failure(node, tls.pinned_context([wrong]), lambda c: client.apply_configuration(c, b"secret"))
+    error = failure(node, tls.unverified_context(), lambda c: client.apply_configuration(c, b"secret"), pin=pin)
     assert error.code == "UNTRUSTED"
-    assert node.fingerprint in str(error)
-    assert wrong in str(error)
+    assert f"has fingerprint {node.fingerprint}, expected {pin or 'none'}" in str(error)
     assert node.calls == []
+
+
+def test_a_call_goes_on_over_the_connection_whose_certificate_was_seen(nodes: Make) -> None:
+    """A new one could reach another machine. Once it is lost, the machine behind the new one must have the same key."""
+    node = nodes().maintenance()
+    node.answers["ApplyConfiguration"] = reply("ApplyConfiguration")
+    made: list[object] = []
+
+    async def look_and_send(connection: Connection, lose: bool) -> None:
+        connection.trust(tls.fingerprint(await connection.certificate()))
+        made.append(first := connection._channel.latest)
+        if lose:
+            assert first
+            first.abort()
+            await asyncio.sleep(0.05)
+            node.loop.run(node.shut())
+            node.loop.run(node.listen(node.as_maintenance()))
+        await client.apply_configuration(connection, b"secret")
+        made.append(connection._channel.latest)
+
+    async def run(lose: bool) -> None:
+        async with Connection(Endpoint(node.ip), tls.unverified_context()) as connection:
+            await look_and_send(connection, lose)
+
+    asyncio.run(run(lose=False))
+    assert made[0] is made[1]
+    with pytest.raises(TalosError) as caught:
+        asyncio.run(run(lose=True))
+    assert caught.value.code == "UNTRUSTED"
+    assert node.names == ["ApplyConfiguration"]
 
 
 def test_pin_is_enforced_before_any_application_data() -> None:
@@ -85,21 +116,46 @@ def test_pin_is_enforced_before_any_application_data() -> None:
     with tls.in_memory(issued.certificate) as certificate, tls.in_memory(issued.key.replace("ED25519 ", "")) as key:
         context.load_cert_chain(certificate, key)
 
-    async def serve(pins: list[str]) -> None:
+    async def serve(pin: str) -> None:
         async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             received.extend(await reader.read(3))
             writer.transport.abort()
 
         server = await asyncio.start_server(listen, ip, 50000, ssl=context)
-        async with server, Connection(Endpoint(ip), tls.pinned_context(pins), attempts=1) as connection:
+        async with server, Connection(Endpoint(ip), tls.unverified_context(), attempts=1) as connection:
+            assert await connection.certificate() == issued.der
+            connection.trust(pin)
             with pytest.raises(TalosError):
                 await client.version(connection)
             await asyncio.sleep(0.05)
 
-    asyncio.run(serve(["A" * 43 + "="]))
+    asyncio.run(serve("A" * 43 + "="))
     assert bytes(received) == b""
-    asyncio.run(serve([tls.fingerprint(issued.der)]))
+    asyncio.run(serve(tls.fingerprint(issued.der)))
     assert bytes(received) == b"PRI"
+
+
+def test_a_stranger_who_talks_and_talks_is_cut_off() -> None:
+    issued, ip = Authority().issue("maintenance-service.talos.dev"), address()
+    ended = asyncio.Event()
+
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"x" * 4096)
+                await writer.drain()
+        ended.set()
+
+    async def run() -> None:
+        server = await asyncio.start_server(talk, ip, 50000, ssl=server_context(None, ip, issued))
+        async with server, Connection(Endpoint(ip), tls.unverified_context()) as connection:
+            assert await connection.certificate() == issued.der
+            await asyncio.wait_for(ended.wait(), 5)
+            protocol = connection._channel.latest
+            assert protocol
+            assert len(protocol._early) <= transport.EARLY_BYTES
+
+    asyncio.run(run())
 
 
 def test_fingerprint_is_that_of_the_public_key() -> None:
@@ -202,11 +258,10 @@ def test_no_client_certificate_is_named(authority: Authority) -> None:
 def test_server_certificate_only(nodes: Make, authority: Authority) -> None:
     """Without a talosconfig the handshake alone shows whose node it is."""
     node = nodes().secure()
-    der = asyncio.run(transport.server_certificate(node.ip, tls.verified_context(authority.pem)))
+    der = ask(node, tls.verified_context(authority.pem), Connection.certificate)
     assert tls.fingerprint(der) == node.fingerprint
-    with pytest.raises(TalosError) as caught:
-        asyncio.run(transport.server_certificate(node.ip, tls.verified_context(Authority().pem)))
-    assert caught.value.code == "UNTRUSTED"
+    assert failure(node, tls.verified_context(Authority().pem), Connection.certificate).code == "UNTRUSTED"
+    assert node.calls == []
 
 
 def test_refused_connection(loop: Loop, authority: Authority) -> None:
@@ -221,9 +276,9 @@ def test_silent_server_times_out(authority: Authority) -> None:
 
     async def run() -> TalosError:
         server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(5), ip, 50000)
-        async with server:
+        async with server, Connection(Endpoint(ip), tls.unverified_context()) as connection:
             with pytest.raises(TalosError) as caught:
-                await transport.server_certificate(ip, tls.unverified_context(), timeout=0.1)
+                await connection.certificate(timeout=0.1)
             return caught.value
 
     error = asyncio.run(run())
@@ -277,7 +332,7 @@ def test_lasting_failures_are_not(nodes: Make, authority: Authority, status: Sta
 def test_apply_is_sent_once_with_mode_auto(nodes: Make) -> None:
     node = nodes().maintenance()
     node.answers["ApplyConfiguration"] = CUT
-    error = failure(node, tls.pinned_context([node.fingerprint]), lambda c: client.apply_configuration(c, b"machine: {}\n"))
+    error = failure(node, tls.unverified_context(), lambda c: client.apply_configuration(c, b"machine: {}\n"), pin=node.fingerprint)
     assert (error.code, error.maybe_done) == ("LOST", True)
     [(name, request, _node)] = node.calls
     assert (name, request.data, request.mode, request.dry_run) == ("ApplyConfiguration", b"machine: {}\n", 1, False)
