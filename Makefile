@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ bench: setup ## measure whole runs and the config engine, each figure with its l
 
 kills: setup ## make and remove a cluster by runs killed after each change (a quarter of an hour)
 	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py -k killed
+
+barriers: setup ## runs that meet right before a launch or an etcd leave, 20 times each (a quarter of an hour)
+	BARRIERS=20 $(PYTEST) tests/integration/test_lease.py -k meet
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache
