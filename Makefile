@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ kills: setup ## make and remove a cluster by runs killed after each change (a qu
 
 barriers: setup ## runs that meet right before a launch or an etcd leave, 20 times each (a quarter of an hour)
 	BARRIERS=20 $(PYTEST) tests/integration/test_lease.py -k meet
+
+faults: setup ## crashes and faults at every call, then the same again: all must converge; QUICK=1: what CI has time for
+	$(BIN)/python -m tests.faults $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

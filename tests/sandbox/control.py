@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 # Snapshots kept in memory besides the seeded world's; the oldest goes first.
-SNAPSHOTS_KEPT = 50
+SNAPSHOTS_KEPT = 80
 SEED = "seed"
 
 
@@ -217,8 +217,9 @@ class ControlApp:
         self.ledger.delays.clear()
         return {}
 
-    def _world(self, _request: Request) -> t.Any:
-        return {"snapshot": self.worlds.keep(), **self.worlds.dump()}
+    def _world(self, request: Request) -> t.Any:
+        keep = request.args.get("keep") != "false"
+        return {**({"snapshot": self.worlds.keep()} if keep else {}), **self.worlds.dump()}
 
     def _restore(self, request: Request) -> t.Any:
         name = _body(request).get("snapshot", "")
@@ -303,6 +304,10 @@ class Control:
     def world(self) -> dict[str, t.Any]:
         """A full dump of every part, and the id of a snapshot of it."""
         return t.cast("dict[str, t.Any]", json.loads(self._ask("GET", "/world")))
+
+    def look(self) -> dict[str, t.Any]:
+        """A full dump of every part, to which there is no way back."""
+        return t.cast("dict[str, t.Any]", json.loads(self._ask("GET", "/world?keep=false")))
 
     def restore(self, world: t.Mapping[str, t.Any] | str = SEED) -> None:
         """Back to a world that world() gave, or to a snapshot by id: "seed" is the world as it started."""

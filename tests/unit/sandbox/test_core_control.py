@@ -197,8 +197,11 @@ def test_a_world_goes_back_to_what_it_was(served: Served) -> None:
 
 def test_only_so_many_snapshots_are_kept_and_the_seed_always(served: Served) -> None:
     first = served.control.world()
-    for _ in range(SNAPSHOTS_KEPT):
+    for _ in range(SNAPSHOTS_KEPT - 1):
         served.control.world()
+        served.control.look()
+    served.control.restore(first)
+    assert served.control.look() == {name: part for name, part in served.control.world().items() if name != "snapshot"}
     with pytest.raises(ControlError, match=f"no snapshot '{first['snapshot']}'"):
         served.control.restore(first)
     served.control.restore(SEED)
