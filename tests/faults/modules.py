@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import json
 import os
+import time
 import typing as t
 
 from tests.integration.test_secrets import Watch
@@ -20,7 +21,8 @@ from .forks import LONGEST, Fork, Result, sleep, warm
 from .recording import SCENES, Invocation, Scene, record
 from .secrets import CANARY, plant
 
-OUTAGE_SECONDS = 1.5
+OUTAGE_SECONDS = 1.0
+LOOK_SECONDS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,13 +148,13 @@ class Layer:
 
     def _hindered(self, case: Case, report: Report) -> Result:
         fork = Fork(case.invocation)
+        deadline = time.monotonic() + LONGEST
+        while not (hits := self._hits()) and not fork.ended(LOOK_SECONDS) and time.monotonic() < deadline:
+            pass
         if case.kind == LASTING and not fork.ended(OUTAGE_SECONDS):
-            hits = self._hits()
             self.control.clear_faults()
-        else:
-            fork.ended(LONGEST)
-            hits = self._hits()
-        if not hits:
+        fork.ended(LONGEST)
+        if not (hits or self._hits()):
             report.why.append("the harness: the fault was never hit")
         result = fork.result()
         if result.returned is None:
