@@ -185,7 +185,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.arguments import SOURCES, api_for, connection_arguments, node_arguments
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.from_talos import endpoint_warning
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, wanted_nodes, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import CONCURRENCY, NodeOptions, wanted_nodes, work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 
 
@@ -206,7 +206,7 @@ def main() -> None:
 
     def started() -> Outcome:
         options = NodeOptions(wanted_nodes(module.params["nodes"]), module.params["state"], module.params["wait_timeout"])
-        with api_for(module.params) as api:
+        with api_for(module.params, CONCURRENCY) as api:
             outcome = work(options, api, module.check_mode)
             if module.params["talosconfig"] and options.state == "ready" and options.nodes and not module.check_mode and not outcome.failures:
                 outcome.warnings += filter(None, [endpoint_warning(api)])

@@ -22,7 +22,7 @@ from .._plan import Step
 from .._wait import Clock, ticks
 from . import api as calls
 from .client import ATTEMPTS, PAGE, Api, KubernetesError
-from .nodes import Node, Wanted, is_unreachable, match, ready_text, refuse_foreign
+from .nodes import Node, Wanted, is_unreachable, match_all, ready_text, refuse_foreign
 from .pods import Budget, Pod, budget_text, budgets_of, claims, is_terminating, name_of, respects_budgets, treatment
 
 INTERVAL = 1.0
@@ -92,7 +92,7 @@ def work(options: DrainOptions, api: Api, check_mode: bool, clock: Clock = ticks
     if not options.nodes:
         return outcome
     nodes = calls.list_nodes(api)
-    matches = [match(wanted, nodes) for wanted in options.nodes]
+    matches = match_all(options.nodes, nodes)
     refuse_foreign(matches, outcome)
     jobs = [Job(found.wanted.name, node, []) for found in matches for node in found.found]
     budgets = read_pods(api, jobs, options.concurrency)

@@ -5,11 +5,24 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import typing as t
+
 import pytest
 import urllib3
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import nodes as matching
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.kubeconfig import ca_fingerprint
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import NodeOptions, Wanted, match, wanted_nodes, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.nodes import (
+    CONCURRENCY,
+    NodeOptions,
+    Wanted,
+    match,
+    match_all,
+    wanted_nodes,
+    work,
+)
 
 from .exchange import Expect, failure, identity, node, nodes, pki, scripted, seconds
 
@@ -46,6 +59,37 @@ def delete(name: str, uid: str, status: int = 200) -> Expect:
 def test_C10_node_is_found_by_machine_before_name(wanted: Wanted, names: list[str]) -> None:
     there = [node("w1", "10.0.0.1"), node("w2.example.com", "10.0.0.2"), node("w3", "10.0.0.3", f"{AWS}i-3"), node("w4"), node("w10", "10.0.0.10")]
     assert [found["metadata"]["name"] for found in match(wanted, there).found] == names
+    assert match_all([wanted, wanted], there) == [match(wanted, there)] * 2
+
+
+def test_many_are_found_among_many_without_looking_at_each_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    original = matching.is_same_machine
+    monkeypatch.setattr(matching, "is_same_machine", lambda one, other: looked.append(one.name) or original(one, other))
+    there = [node(f"w{number}.example.com", f"10.0.0.{number}", f"{AWS}i-{number}") for number in range(50)]
+    found = match_all([Wanted(f"w{number}", f"10.0.0.{number}", f"i-{number}") for number in range(50)], there)
+    assert [one.found for one in found] == [[other] for other in there]
+    assert len(looked) <= 4 * 50
+
+
+def test_cordons_are_made_side_by_side_but_not_more_than_so_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [node(f"w{number}", f"10.0.0.{number}") for number in range(3 * CONCURRENCY)]
+    now, most, lock = 0, 0, threading.Lock()
+
+    def cordon(_api: t.Any, _name: str) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+
+    monkeypatch.setattr(matching.calls, "cordon", cordon)
+    wanted = [Wanted(f"w{number}", f"10.0.0.{number}") for number in range(3 * CONCURRENCY)]
+    with scripted(monkeypatch, nodes(*there), nodes(*there)) as (api, _script):
+        assert work(asked(*wanted, state="cordoned"), api, check_mode=False).failures == {}
+    assert 1 < most <= CONCURRENCY
 
 
 def test_C7_node_of_our_name_on_another_machine_is_not_ours() -> None:
@@ -188,7 +232,7 @@ def test_C9_cordoned_patches_only_what_is_not(monkeypatch: pytest.MonkeyPatch) -
 def test_failure_of_one_node_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     there = nodes(node("w1", "10.0.0.1", uid="u1"), node("w2", "10.0.0.2", uid="u2"))
     script = [there, delete("w1", "u1", 403), delete("w2", "u2"), nodes(node("w1", "10.0.0.1", uid="u1"))]
-    with scripted(monkeypatch, *script) as (api, _script):
+    with scripted(monkeypatch, *script, ordered=False) as (api, _script):
         outcome = work(asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2"), state="absent"), api, check_mode=False)
     assert list(outcome.failures) == ["w1"]
     assert "lacks this permission" in outcome.failures["w1"]
