@@ -32,11 +32,12 @@ SHORTEST_INTERVAL = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """Where connections go; key identifies the target across views."""
+    """Where connections go; key identifies the target across views. keeps_client: it sees its clients' addresses, so it cannot be its own client."""
 
     key: str
     ip: str
     port: int
+    keeps_client: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +185,12 @@ class DataPlane:
         return listener.targets[next(turn) % len(listener.targets)]
 
     async def _forward(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if target.keeps_client and writer.get_extra_info("peername")[0] == target.ip:
+            # It is answered from an address that it did not ask, and waits until it gives up.
+            while await reader.read(CHUNK):
+                pass
+            writer.close()
+            return
         try:
             upstream = await asyncio.wait_for(asyncio.open_connection(target.ip, target.port), CONNECT_TIMEOUT)
         except (OSError, asyncio.TimeoutError):

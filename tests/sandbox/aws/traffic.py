@@ -110,7 +110,8 @@ def _routed(group: t.Any, now: float) -> list[nlb.Target]:
     checked = [target for target in group.members.values() if target.checked and target.status != "initial"]
     chosen = [target for target in checked if target.status == "healthy"] or checked
     leaving = [target for target in group.members.values() if target.routable(now)]
-    return [nlb.Target(_key(group, target), target.ip, target.port) for target in [*chosen, *leaving]]
+    keeps_client = group.attributes.get("preserve_client_ip.enabled") == "true"
+    return [nlb.Target(_key(group, target), target.ip, target.port, keeps_client) for target in [*chosen, *leaving]]
 
 
 def _cuts(group: t.Any, target: Target, now: float) -> bool:

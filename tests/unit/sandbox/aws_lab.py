@@ -134,10 +134,10 @@ class Answering:
             writer.transport.abort()
 
 
-def greeting(address: str, port: int) -> str:
-    """Who answers a new connection there; "" if it is refused or reset."""
+def greeting(address: str, port: int, source: str = "", patience: float = 2.0) -> str:
+    """Who answers a new connection there (from the address source); "" if it is refused or reset, or nobody does in so many seconds."""
     try:
-        with socket.create_connection((address, port), 2.0) as connection:
+        with socket.create_connection((address, port), patience, (source, 0) if source else None) as connection:
             return connection.recv(100).decode().strip()
     except OSError:
         return ""

@@ -15,6 +15,8 @@ import threading
 import time
 import typing as t
 
+import pytest
+
 from tests.sandbox import nlb
 from tests.sandbox.loop import LoopThread
 from tests.sandbox.nlb import DataPlane, Listener, Probe, Target, View
@@ -134,6 +136,16 @@ def test_fail_open(lab: Lab) -> None:
         register(lab, tg, instance_id)
         becomes(lab, tg, "unhealthy Target.FailedHealthChecks")
         until(lambda: greeting(lab.part.address_of("fargle-apiserver"), 6443) == "one")
+
+
+@pytest.mark.parametrize("keeps", ["true", "false"])
+def test_a_target_that_keeps_client_addresses_does_not_reach_itself(lab: Lab, keeps: str) -> None:
+    """NLB/load-balancer-troubleshooting: connections time out for requests from a target to its load balancer."""
+    with front(lab, "one") as lb:
+        own = lab.instance(lb.instances["one"])["PrivateIpAddress"]
+        lab.elb.modify_target_group_attributes(TargetGroupArn=lb.group, Attributes=[{"Key": "preserve_client_ip.enabled", "Value": keeps}])
+        until(lambda: greeting(lb.address, 6443, own, patience=0.3) == ("" if keeps == "true" else "one"))
+        assert greeting(lb.address, 6443) == "one"
 
 
 def test_connections_still_come_for_a_while_after_deregistration(lab: Lab) -> None:

@@ -9,136 +9,12 @@ import itertools
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.group_plan import GroupOptions
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nlb import nlb_work
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nlb_options import NlbOptions
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.security_groups import group_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import ManagerError
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
-from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_security_group, nlb
 
 from tests.sandbox.calls import Fault
 from tests.unit.sandbox.aws_lab import Lab, until
-from tests.unit.sandbox_modules.aws_kit import Killed, client, clients_of, plan
-
-OWNED = "k8s-cluster-manager/owned"
-
-
-def filled(spec: dict[str, t.Any], given: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Parameters as Ansible gives them to a module: with its defaults."""
-    found = {}
-    for name, option in spec.items():
-        value = given.get(name, option.get("default"))
-        if "options" in option and isinstance(value, list):
-            value = [filled(option["options"], item) for item in value]
-        elif "options" in option and isinstance(value, dict):
-            value = filled(option["options"], value)
-        found[name] = value
-    return found
-
-
-def wanted(lab: Lab, **changes: t.Any) -> list[dict[str, t.Any]]:
-    """The load balancers of the cluster barney; changes are made to both."""
-    common = {"subnet_ids": [lab.subnets["a"], lab.subnets["b"]], "security_groups": [lab.group], **changes}
-    api = {"name": "apiserver-barney", "kind": "apiserver", "preserve_client_ip": False, "listeners": [{"port": 6443, "target_port": 6443}]}
-    web = {"name": "ingress-barney", "kind": "ingress", "listeners": [{"port": 80, "target_port": 30080}, {"port": 443, "target_port": 30443}]}
-    return [{**api, **common}, {**web, **common}]
-
-
-def balance(lab: Lab, clients: Clients | None = None, check: bool = False, **changes: t.Any) -> Outcome:
-    given = {"cluster": "barney", "load_balancers": wanted(lab), "wait_timeout": 10, **changes}
-    return nlb_work(NlbOptions.of_params(filled(nlb.SPEC, given)), clients or clients_of(lab), check)
-
-
-def group(lab: Lab, clients: Clients | None = None, check: bool = False, **changes: t.Any) -> Outcome:
-    rules = [{"ports": ["6443"], "sources": ["0.0.0.0/0"]}]
-    inner = [{"ports": ["6443", "50000-50001"], "sources": ["apiserver-barney", "self", "vpc"]}]
-    groups = [{"name": "apiserver-barney", "load_balancer": "apiserver", "rules": rules}, {"name": "node-barney", "rules": inner}]
-    given = {"cluster": "barney", "subnet_ids": [lab.subnets["a"]], "security_groups": groups, "wait_timeout": 10, **changes}
-    return group_work(GroupOptions.of_params(filled(cluster_security_group.SPEC, given)), clients or clients_of(lab), check)
-
-
-def tags(lab: Lab, arn: str) -> dict[str, str]:
-    (described,) = lab.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
-    return {tag["Key"]: tag["Value"] for tag in described["Tags"]}
-
-
-def attributes(lab: Lab, arn: str) -> dict[str, str]:
-    return {item["Key"]: item["Value"] for item in lab.elb.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]}
-
-
-def shape(lab: Lab) -> dict[str, t.Any]:
-    """All load balancers of the account: where they are, and each listener with the target group behind it, everything that was asked for."""
-    found: dict[str, t.Any] = {}
-    groups = {item["TargetGroupArn"]: item for item in lab.elb.describe_target_groups()["TargetGroups"]}
-    for item in lab.elb.describe_load_balancers()["LoadBalancers"]:
-        arn = item["LoadBalancerArn"]
-        listeners = lab.elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
-        settings = {one["Key"]: one["Value"] for one in lab.elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]}
-        found[item["LoadBalancerName"]] = {
-            "scheme": item["Scheme"],
-            "zones": {zone["ZoneName"][-1] for zone in item["AvailabilityZones"]},
-            "groups": item["SecurityGroups"],
-            "cross_zone": settings["load_balancing.cross_zone.enabled"],
-            "tags": tags(lab, arn),
-            "listeners": {listener["Port"]: behind(lab, groups[listener["DefaultActions"][0]["TargetGroupArn"]]) for listener in listeners},
-        }
-    return {"load balancers": found, "target groups": sorted(item["TargetGroupName"] for item in groups.values())}
-
-
-def behind(lab: Lab, item: dict[str, t.Any]) -> dict[str, t.Any]:
-    set_to = attributes(lab, item["TargetGroupArn"])
-    return {
-        "name": item["TargetGroupName"],
-        "port": item["Port"],
-        "check": (item["HealthCheckProtocol"], item["HealthCheckIntervalSeconds"], item["HealthCheckTimeoutSeconds"], item["HealthyThresholdCount"]),
-        "delay": set_to["deregistration_delay.timeout_seconds"],
-        "terminates": set_to["deregistration_delay.connection_termination.enabled"],
-        "client ip": set_to["preserve_client_ip.enabled"],
-        "tags": tags(lab, item["TargetGroupArn"]),
-    }
-
-
-def goal(lab: Lab) -> dict[str, t.Any]:
-    """What shape() is after a run from nothing."""
-
-    def listener(name: str, port: int, kind: str, client_ip: str) -> dict[str, t.Any]:
-        check = ("TCP", 10, 6, 2)
-        return {"name": name, "port": port, "check": check, "delay": "120", "terminates": "true", "client ip": client_ip, "tags": marks(kind)}
-
-    def marks(kind: str) -> dict[str, str]:
-        return {"Cluster": "barney", "LoadBalancer": kind, OWNED: "true"}
-
-    common = {"scheme": "internal", "zones": {"a", "b"}, "groups": [lab.group], "cross_zone": "true"}
-    api = {6443: listener("apiserver-barney-6443", 6443, "apiserver", "false")}
-    web = {80: listener("ingress-barney-80", 30080, "ingress", "true"), 443: listener("ingress-barney-443", 30443, "ingress", "true")}
-    balancers = {
-        "apiserver-barney": {**common, "tags": marks("apiserver"), "listeners": api},
-        "ingress-barney": {**common, "tags": marks("ingress"), "listeners": web},
-    }
-    return {"load balancers": balancers, "target groups": ["apiserver-barney-6443", "ingress-barney-443", "ingress-barney-80"]}
-
-
-def mutations(lab: Lab) -> list[str]:
-    return [call.operation for call in lab.ledger.calls if call.mutating]
-
-
-def mortal(lab: Lab, after: int) -> Clients:
-    """Clients of a process that dies right after so many mutating calls took effect."""
-    numbers = itertools.count(1)
-
-    def kill(model: t.Any, **_kwargs: t.Any) -> None:
-        if not model.name.startswith(("Describe", "Get")) and next(numbers) == after:
-            raise Killed
-
-    def make(service: str) -> t.Any:
-        made = client(lab.part.endpoint, service)
-        made.meta.events.register("after-call.*.*", kill)
-        return made
-
-    return Clients(make)
-
+from tests.unit.sandbox_modules.aws_kit import Killed, plan
+from tests.unit.sandbox_modules.balancers_kit import OWNED, balance, by_hand, goal, group, mortal, mutations, shape, wanted
 
 # --- from nothing, and back
 
@@ -158,21 +34,6 @@ def test_load_balancers_from_nothing_and_back_to_nothing(lab: Lab) -> None:
     assert plan(balance(lab, state="absent")) == plan(predicted)
     assert shape(lab) == {"load balancers": {}, "target groups": []}
     assert plan(balance(lab, state="absent")) == []
-
-
-def test_B18_creation_killed_after_any_mutating_call_is_finished_by_the_next_run(lab: Lab) -> None:
-    before = lab.part.snapshot()
-    for number in itertools.count(1):
-        lab.part.restore(before)
-        try:
-            balance(lab, mortal(lab, number))
-        except Killed:
-            balance(lab)
-            assert shape(lab) == goal(lab), f"killed after mutating call {number}"
-            assert plan(balance(lab)) == []
-        else:
-            break
-    assert number == 3 * 3 + 2 * 2 + 1  # target group, its attributes and listener; load balancer and its attributes; and the run that nobody killed
 
 
 def test_removal_killed_after_any_mutating_call_is_finished_by_the_next_run(lab: Lab) -> None:
@@ -217,17 +78,6 @@ def test_missing_permission_is_named(lab: Lab) -> None:
 
 
 # --- what somebody made by hand
-
-
-def by_hand(lab: Lab, name: str, ports: dict[int, int], **changes: t.Any) -> str:
-    """A load balancer with a listener and a target group behind it for each port; its ARN."""
-    words = {"Subnets": [lab.subnets["a"]], "Scheme": "internal", "Type": "network", "SecurityGroups": [lab.group], **changes}
-    arn = lab.elb.create_load_balancer(Name=name, **words)["LoadBalancers"][0]["LoadBalancerArn"]
-    for port, target_port in ports.items():
-        made = lab.elb.create_target_group(Name=f"hand-{name[:9]}-{port}", Protocol="TCP", Port=target_port, VpcId=lab.vpc, TargetType="instance")
-        actions = [{"Type": "forward", "TargetGroupArn": made["TargetGroups"][0]["TargetGroupArn"]}]
-        lab.elb.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=port, DefaultActions=actions)
-    return str(arn)
 
 
 def test_load_balancers_made_by_hand_are_repaired_and_not_replaced(lab: Lab) -> None:
@@ -289,16 +139,6 @@ def test_what_cannot_be_changed_is_named_before_anything_is(lab: Lab) -> None:
     assert "ingress-barney: has scheme internet-facing instead of internal, which cannot be changed" in message
     assert "its listener on port 80 forwards to target group hand-ingress-b-80, which has port 8080 instead of 30080" in message
     assert "target group ingress-barney-443: has protocol UDP instead of TCP, port 443 instead of 30443, which cannot be changed" in message
-
-
-def test_B13_load_balancer_made_without_a_security_group_is_a_warning(lab: Lab) -> None:
-    by_hand(lab, "apiserver-barney", {6443: 6443}, SecurityGroups=[])
-    outcome = balance(lab)
-    assert outcome.warnings == [
-        "apiserver-barney: was made without a security group and can never get one; what may reach it is up to the nodes' groups",
-    ]
-    assert outcome.failures == {}
-    assert shape(lab)["load balancers"]["apiserver-barney"]["groups"] == []
 
 
 def test_load_balancers_of_others_are_left_alone(lab: Lab) -> None:
