@@ -160,17 +160,33 @@ def _show(progress: _progress.Wait, places: t.Sequence[Placement], settled: t.Ca
             progress.arrived(name, next((place.state for place in mine if place.state not in ("healthy", "")), mine[0].state))
 
 
+def _look_until(
+    settled: t.Callable[[Placement], bool],
+    options: TargetOptions,
+    clients: Clients,
+    clock: Clock,
+    places: t.Sequence[Placement],
+    progress: _progress.Wait,
+) -> list[Placement]:
+    """Wait until all targets are settled, with one read per group and look, of groups that have others; return them as last seen."""
+    seen = list(places)
+    _show(progress, seen, settled)
+    for _elapsed in clock(options.wait_timeout, INTERVAL):
+        waited_for = {place.group for place in seen if not settled(place)}
+        if waited_for:
+            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
+            _show(progress, seen, settled)
+        if all(map(settled, seen)):
+            break
+    return seen
+
+
 def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, places: list[Placement], outcome: Outcome, progress: _progress.Wait) -> None:
-    """Wait until the targets are as healthy as their group's kind demands, with one read per group and look."""
-    seen = [place for place in places if place.node.name not in outcome.failures]
+    """Wait until the targets are as healthy as their group's kind demands."""
     for name in outcome.failures:
         progress.failed(name)
-    for _elapsed in clock(options.wait_timeout, INTERVAL):
-        _show(progress, seen, lambda place: targets.settled(place, options.require_healthy))
-        waited_for = {place.group for place in seen if not targets.settled(place, options.require_healthy)}
-        if not waited_for:
-            break
-        seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
+    going = [place for place in places if place.node.name not in outcome.failures]
+    seen = _look_until(lambda place: targets.settled(place, options.require_healthy), options, clients, clock, going, progress)
     for place in seen:
         if place.state != "healthy" and place.group.kind in options.require_healthy:
             _fail(outcome.failures, place, f"not healthy after {options.wait_timeout} s: {place.words()}")
@@ -220,13 +236,7 @@ def _wait_left(
     options: TargetOptions, clients: Clients, clock: Clock, draining: list[Placement], failures: dict[str, str], progress: _progress.Wait
 ) -> list[Placement]:
     """Wait until ELB lists none of the targets any more, or as unused; return them as last seen."""
-    seen = list(draining)
-    for _elapsed in clock(options.wait_timeout, INTERVAL):
-        _show(progress, seen, targets.left)
-        waited_for = {place.group for place in seen if not targets.left(place)}
-        if not waited_for:
-            break
-        seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
+    seen = _look_until(targets.left, options, clients, clock, draining, progress)
     for place in seen:
         if not targets.left(place):
             _fail(failures, place, f"not drained after {options.wait_timeout} s: {place.words()}")

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws import waits
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.balancing import target_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.errors import ApiError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.targets import TargetOptions
@@ -79,6 +81,21 @@ def test_nodes_are_registered_in_one_call_per_group_and_waited_for_together() ->
 def test_second_run_is_one_call_per_group_and_changes_nothing() -> None:
     outcome = play(read(read(Exchange(), API, ("i-1", 6443, "healthy")), WEB, ("i-1", 443, "healthy")), API, WEB)
     assert outcome.steps == []
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_wait_ends_with_the_look_that_shows_what_it_waits_for_without_another_pause(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(waits, "time", types.SimpleNamespace(sleep=pauses.append, monotonic=lambda: 0.0))
+    aws = read(Exchange(), API, *[("i-1", 6443, "healthy"), ("i-2", 6443, "healthy")][state == "present" :])
+    change, moving, there = ("RegisterTargets", "initial", "healthy") if state == "present" else ("DeregisterTargets", "draining", "unused")
+    aws.expect(change, put(API, ("i-1", 6443)), {})
+    for seen in (moving, there):
+        read(aws, API, ("i-1", 6443, seen))
+    options = {"nodes": [node(1)], "target_groups": [GROUPS[API]], "require_healthy": ["apiserver"], "wait_timeout": 10, "floor": 0, "allow_empty": False}
+    assert target_work(TargetOptions.of_params({"state": state, **options}), aws.clients(), False, waits.growing).failures == {}
+    aws.done()
+    assert pauses == [0.25]
 
 
 def test_no_nodes_is_no_call() -> None:
