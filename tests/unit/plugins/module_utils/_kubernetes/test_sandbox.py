@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import typing as t
 
@@ -63,23 +62,6 @@ def test_drain_within_a_budget_then_delete(lab: Lab, api: Api) -> None:
     assert drain.work(drained(doomed), api, check_mode=False).steps == []
 
 
-def test_C1_budget_without_room(lab: Lab, api: Api) -> None:
-    doomed = lab.node("w1", 1)
-    lab.web({"minAvailable": 2})
-    outcome = drain.work(drained(doomed, timeout=1.5), api, check_mode=False)
-    assert "blocked by PodDisruptionBudget shop/web-0 (needs 2 healthy pods and has 2)" in outcome.failures["w1"]
-    assert nodes.work(NodeOptions([doomed], "ready", 1.0), api, check_mode=True).nodes[0]["unschedulable"] is True
-
-
-def test_C1b_two_budgets(lab: Lab, api: Api) -> None:
-    doomed = lab.node("w1", 1)
-    lab.web({"maxUnavailable": 1}, {"maxUnavailable": 1})
-    outcome = drain.work(drained(doomed), api, check_mode=False)
-    assert "shop/web-0" in outcome.failures["w1"]
-    assert "shop/web-1" in outcome.failures["w1"]
-    assert "create_pods/eviction" not in lab.operations()
-
-
 @pytest.mark.parametrize("kind", ["throttle", "error", "lost_reply"])
 def test_faults_of_the_eviction_api(lab: Lab, api: Api, kind: str) -> None:
     doomed = lab.node("w1", 1)
@@ -87,33 +69,6 @@ def test_faults_of_the_eviction_api(lab: Lab, api: Api, kind: str) -> None:
     lab.node("w2", 2)
     lab.ledger.faults = [Fault(kind, "kubernetes", "create_pods/eviction", ordinals=[1])]
     assert drain.work(drained(doomed), api, check_mode=False).failures == {}
-
-
-def test_C2_dead_node(lab: Lab, api: Api) -> None:
-    doomed = lab.node("w1", 1)
-    lab.web()
-    lab.node("w2", 2)
-    lab.store.kubelet_ready("fargle", "w1", ready=False)
-    lab.store.settle("fargle")
-    assert "unreachable=force" in drain.work(drained(doomed), api, check_mode=False).failures["w1"]
-    assert drain.work(drained(doomed, unreachable="force"), api, check_mode=False).failures == {}
-
-
-def test_C8_drain_ends_only_when_the_volume_is_detached(lab: Lab, api: Api) -> None:
-    doomed = lab.node("w1", 1)
-    lab.database()
-    lab.ledger.delays["volume.detach"] = 1.5
-    assert drain.attached_volumes(api, [drain.Job("w1", {"metadata": {"name": "w1"}}, [])], set()) == {"w1": ["pv-1"]}
-    assert drain.work(drained(doomed), api, check_mode=False).failures == {}
-    assert drain.attached_volumes(api, [drain.Job("w1", {"metadata": {"name": "w1"}}, [])], set()) == {}
-
-
-def test_C8_volume_that_stays_is_named(lab: Lab, api: Api) -> None:
-    doomed = lab.node("w1", 1)
-    lab.database()
-    lab.ledger.delays["volume.detach"] = 600.0
-    outcome = drain.work(dataclasses.replace(drained(doomed), volume_timeout=1.0), api, check_mode=False)
-    assert "volumes still attached after 1 s: pv-1" in outcome.failures["w1"]
 
 
 def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api) -> None:
@@ -124,13 +79,6 @@ def test_ready_is_seen_when_the_kubelet_reports(lab: Lab, api: Api) -> None:
     later.join()
     assert (outcome.failures, outcome.nodes[0]["ready"]) == ({}, True)
     assert set(lab.operations()) == {"list_nodes"}
-
-
-def test_C7_recycled_name(lab: Lab, api: Api) -> None:
-    lab.node("w1", 1)
-    outcome = nodes.work(NodeOptions([Wanted("w1", "127.78.10.9", "i-new")], "absent", 5.0), api, check_mode=False)
-    assert "another machine" in outcome.failures["w1"]
-    assert [entry["name"] for entry in outcome.values["all_nodes"]] == ["w1"]
 
 
 def test_many_nodes_over_many_pages(lab: Lab, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
