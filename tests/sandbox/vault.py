@@ -111,10 +111,11 @@ def exchange(host: str, method: str, path: str, token: str, body: t.Any = None, 
 
 
 class _Proxy:
-    """WSGI application that passes requests on to the real server as they are."""
+    """WSGI application that passes requests on to the real server as they are; written is called after each that changes something."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, written: t.Callable[[], None]) -> None:
         self.host = host
+        self._written = written
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
         request = Request(environ)
@@ -126,6 +127,8 @@ class _Proxy:
             body = reply.read()
         finally:
             connection.close()
+            if classify(request).mutating:
+                self._written()
         passed = [(name, value) for name, value in reply.getheaders() if name.lower() not in ("connection", "transfer-encoding", "content-length")]
         return Response(body, status=reply.status, headers=passed)(environ, start_response)
 
@@ -151,7 +154,10 @@ class Vault:
         self.token = token
         self.address = f"http://{host}:{PORT}"
         self._bao = BaoServer(host, token)
-        self._server = HttpServer(LedgerMiddleware(_Proxy(host), ledger, "vault", classify, answer), host, PORT)
+        # What is stored, until something is written: asking the server takes a call for each secret.
+        self._known: Secrets | None = None
+        self._writes = 0
+        self._server = HttpServer(LedgerMiddleware(_Proxy(host, self._forget), ledger, "vault", classify, answer), host, PORT)
 
     def start(self) -> None:
         """Start the server and the proxy in front of it; the mount `secret` (KVv2) is there."""
@@ -163,8 +169,16 @@ class Vault:
         self._server.stop()
         self._bao.stop()
 
+    def _forget(self) -> None:
+        self._writes += 1
+        self._known = None
+
     def _call(self, method: str, path: str, body: t.Any = None) -> t.Any:
-        status, answered = exchange(self.host, method, f"/v1/{path}", self.token, body)
+        try:
+            status, answered = exchange(self.host, method, f"/v1/{path}", self.token, body)
+        finally:
+            if method not in ("LIST", "GET"):
+                self._forget()
         if status == 404 and method in ("LIST", "GET"):
             return None
         if status >= 400:
@@ -188,6 +202,14 @@ class Vault:
 
     def dump(self) -> dict[str, t.Any]:
         """{mount: {path: data of the newest version}} of every KVv2 mount; deleted secrets are left out."""
+        if (known := self._known) is not None:
+            return known
+        writes, found = self._writes, self._read()
+        if writes == self._writes:
+            self._known = found
+        return found
+
+    def _read(self) -> Secrets:
         stored: Secrets = {}
         for mount in self._mounts():
             stored[mount] = {}

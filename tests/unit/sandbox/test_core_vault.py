@@ -92,6 +92,19 @@ def test_restore_brings_back_secrets_and_mounts(vault: Vault, client: hvac.Clien
     assert vault.dump() == before
 
 
+def test_what_is_stored_is_asked_again_only_after_something_was_written(vault: Vault, client: hvac.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    read = Vault._read
+    monkeypatch.setattr(Vault, "_read", lambda self: asked.append("") or read(self))
+    vault.put("kept", {"a": "1"})
+    before = vault.dump()
+    vault.restore(vault.snapshot())
+    client.secrets.kv.v2.read_secret_version("kept", raise_on_deleted_version=True)
+    assert (vault.dump(), len(asked)) == (before, 1)
+    client.secrets.kv.v2.create_or_update_secret("kept", {"a": "2"})
+    assert (vault.dump() != before, len(asked)) == (True, 2)
+
+
 PARENT = """
 import sys, time
 from tests.sandbox.calls import Ledger
