@@ -15,7 +15,7 @@ from ansible.plugins.loader import lookup_loader
 
 from ..plugin_utils import _node_config, _preparation, _sources
 
-# Ansible's main process loads this action, the first of every role's, before it forks for it.
+# Ansible's main process loads this action before it forks for it: the first that a role used by itself comes to.
 _preparation.prepare()
 
 LOOKUP = "community.hashi_vault.vault_kv2_get"

@@ -12,19 +12,23 @@ Without it a task imports what it needs itself: a run is slower then, no other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import pkgutil
 import typing as t
 
+from ansible.plugins import loader
+
 PLUGINS = "ansible_collections.k8s_cluster.manager.plugins"
 SERVICES = ("ec2", "elbv2", "resourcegroupstaggingapi", "pricing")
 
 
+@functools.cache
 def prepare() -> None:
     """Import the collection's modules and their SDKs, and have botocore read what it knows of the services."""
     with _no_garbage():
-        for step in (_modules, _kubernetes, _cloudflare, _aws):
+        for step in (_jinja, _modules, _kubernetes, _cloudflare, _aws):
             # What is missing or wrong (SSL_CERT_FILE) is said by the module that needs it.
             with contextlib.suppress(ImportError, OSError):
                 step()
@@ -41,6 +45,12 @@ def _no_garbage() -> t.Iterator[None]:
         gc.freeze()
         if collects:
             gc.enable()
+
+
+def _jinja() -> None:
+    """Any filter or test that is looked up has Ansible load all of its own."""
+    for plugins in (loader.filter_loader, loader.test_loader):
+        plugins.get("default")
 
 
 def _modules() -> None:
