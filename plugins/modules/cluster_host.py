@@ -15,7 +15,8 @@ author:
 description:
   - The collection's roles run on a host that stands for a cluster. This makes it, the only one in the group C(k8s_cluster_manager_target), for the next play.
   - Without an inventory, a local host of the cluster's name is added. A host of that name in the inventory is used as it is, modules run where its
-    C(ansible_host) or C(ansible_connection) says. A group of that name holds nodes; a host C(cluster-<name>) is added to it, so that the group's variables apply.
+    C(ansible_host) or C(ansible_connection) says. A group of that name holds nodes; a host C(cluster-<name>) is added to it, so that the group's
+    variables apply.
   - It fails for a name that is a pattern or has a meaning in Ansible, for a cluster that the inventory does not know although it knows others, and where
     C(--limit) leaves the cluster out, since the next play would run on no host and look successful.
   - No host is contacted. Ansible reports an added host as a change; where that is not wanted, set C(changed_when).

@@ -133,6 +133,22 @@ options:
     description:
       - Whether the instances get a public address; as the subnet says when not given.
     type: bool
+  offer:
+    description:
+      - What RV(offer) of a call in check mode with the same options was, so that a launch does not check again what was checked just before.
+    type: dict
+    suboptions:
+      root_device_name:
+        description:
+          - The image's root device.
+        type: str
+        required: true
+      subnet_id:
+        description:
+          - The subnets that can take the nodes.
+        type: list
+        elements: str
+        required: true
   wait_timeout:
     description:
       - Seconds to wait for instances to run, or to be terminated.
@@ -269,9 +285,23 @@ nodes:
       description: Whether its creation was begun and not yet finished.
       type: bool
       sample: true
+offer:
+  description: What was found out about a launch; O(offer) takes it.
+  returned: when O(state=present) and something is to be launched
+  type: dict
+  contains:
+    root_device_name:
+      description: The image's root device.
+      type: str
+      sample: /dev/xvda
+    subnet_id:
+      description: The subnets that can take the nodes.
+      type: list
+      elements: str
+      sample: [subnet-0123456789abcdef0]
 public_addresses:
   description: How many of the instances to launch get a public IPv4 address, where each has its first choice of subnets.
-  returned: when O(state=present)
+  returned: when O(state=present) and O(offer) is not given
   type: int
   sample: 0
 failures:
@@ -290,7 +320,7 @@ failures:
       sample: "no subnet has room for m5.large"
 image:
   description: The image asked for.
-  returned: when O(state=present)
+  returned: when O(state=present) and O(offer) is not given
   type: dict
   contains:
     id:
@@ -332,6 +362,7 @@ VOLUME = {
     "iops": {"type": "int"},
     "throughput": {"type": "int"},
 }
+OFFER = {"root_device_name": {"type": "str", "required": True}, "subnet_id": {"type": "list", "elements": "str", "required": True}}
 SPEC = {
     **LEASE_OPTION,
     "cluster": {"type": "str", "required": True},
@@ -347,6 +378,7 @@ SPEC = {
     "tags": {"type": "dict"},
     "iam_instance_profile": {"type": "str"},
     "associate_public_ip": {"type": "bool"},
+    "offer": {"type": "dict", "options": OFFER},
     "wait_timeout": {"type": "int", "default": 300},
     "concurrency": {"type": "int", "default": 4},
 }

@@ -130,8 +130,10 @@ def kill_when(happened: t.Callable[[], t.Any], env: t.Mapping[str, str], playboo
 
 
 def prices_said(run: Run) -> list[str]:
-    """What the run said of prices."""
-    return [task["msg"] for task in run.tasks if task["module"] == "debug" and task["status"] == "ok" and "cost" in task["task"]]
+    """What the run said of prices: in a task of its own, or with the word that all is well."""
+    return [
+        task["msg"] for task in run.tasks if task["module"] in ("debug", "assert") and task["status"] == "ok" and re.search(r"\d [×x] |price", str(task["msg"]))
+    ]
 
 
 def succeed(run: Run) -> Run:

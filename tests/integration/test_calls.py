@@ -110,15 +110,15 @@ def found(bill: Bill) -> Counts:
 
 
 def created(bill: Bill) -> Counts:
-    """Checks (the launch makes those of EC2 again: time has passed), launch, delivery, registration, DNS, and the mark taken off."""
+    """Checks, launch, delivery, registration, DNS, and the mark taken off."""
     return found(bill) + collections.Counter(
         {
-            "ec2 DescribeInstances": 2 + 2 + 2,
-            "ec2 DescribeImages": 2,
-            "ec2 DescribeInstanceTypes": 2,
-            "ec2 DescribeInstanceTypeOfferings": 2,
-            "ec2 DescribeSubnets": 2,
-            "ec2 DescribeSecurityGroups": 2,
+            "ec2 DescribeInstances": 2 + 2 + 1,
+            "ec2 DescribeImages": 1,
+            "ec2 DescribeInstanceTypes": 1,
+            "ec2 DescribeInstanceTypeOfferings": 1,
+            "ec2 DescribeSubnets": 1,
+            "ec2 DescribeSecurityGroups": 1,
             "ec2 GetConsoleOutput": 1,
             "pricing GetProducts": 2,
             "ec2 RunInstances": 1 + bill.nodes,
@@ -140,7 +140,7 @@ def deleted(bill: Bill) -> Counts:
     """Checks, then traffic, pods, Node objects, DNS, VMs, and a last look. Termination protection is an attribute that is read VM by VM."""
     return found(bill) + collections.Counter(
         {
-            "ec2 DescribeInstances": 2 + 2,
+            "ec2 DescribeInstances": 1 + 1,
             "ec2 DescribeInstanceAttribute": 2 * bill.nodes,
             "ec2 TerminateInstances": 1,
             "elbv2 DescribeTargetHealth": 2 * bill.groups,

@@ -22,7 +22,7 @@ from .clients import Clients
 from .errors import ApiError
 from .matching import ALIVE
 from .names import CLUSTER_TAG, GENERATION_TAG, NAME_TAG, ROLE_TAG, UNFINISHED_TAG, launch_token, token_prefix
-from .options import NodeOptions
+from .options import NodeOptions, Offer
 
 Item = dict[str, t.Any]
 
@@ -99,11 +99,10 @@ def _network(options: NodeOptions, subnet_id: str) -> Item:
 class Launcher:
     """Launches nodes of one call; subnets found full are not tried again. Safe to use from several threads."""
 
-    def __init__(self, options: NodeOptions, clients: Clients, usable: t.Collection[str], root_device: str, clock: Clock) -> None:
+    def __init__(self, options: NodeOptions, clients: Clients, offer: Offer, clock: Clock) -> None:
         self.options = options
         self.clients = clients
-        self.usable = usable
-        self.root_device = root_device
+        self.offer = offer
         self.clock = clock
         self.full: dict[str, str] = {}
         self.warnings: list[str] = []
@@ -111,7 +110,7 @@ class Launcher:
     def launch(self, name: str, generation: int) -> Item:
         """Launch the node, in the next subnet where one has no capacity, and return the instance as EC2 described it."""
         for subnet_id in ordered_subnets(name, self.options.subnet_ids):
-            if subnet_id in self.full or subnet_id not in self.usable:
+            if subnet_id in self.full or subnet_id not in self.offer.subnet_ids:
                 continue
             try:
                 return self._in_subnet(name, subnet_id, generation)
@@ -128,7 +127,7 @@ class Launcher:
     def _in_subnet(self, name: str, subnet_id: str, first: int) -> Item:
         for generation in range(first, first + GENERATIONS):
             token = launch_token(self.options.cluster, name, subnet_id, generation)
-            request = launch_request(self.options, name, subnet_id, generation, self.root_device)
+            request = launch_request(self.options, name, subnet_id, generation, self.offer.root_device_name)
             try:
                 return self._run(name, {**request, "ClientToken": token})
             except ApiError as error:

@@ -24,7 +24,7 @@ from .errors import Ec2Error
 from .launch import Launcher, launch_request, ordered_subnets
 from .matching import Match
 from .names import CLUSTER_TAG, NAME_TAG, UNFINISHED_TAG, token_prefix
-from .options import NodeOptions, check_problems
+from .options import NodeOptions, Offer, check_problems
 from .preflight import Findings, dry_run_problem, image_result, preflight, read_image
 
 Item = dict[str, t.Any]
@@ -54,11 +54,12 @@ def node_work(options: NodeOptions, clients: Clients, check_mode: bool, clock: C
 
 
 def find(options: NodeOptions, clients: Clients) -> list[Match]:
-    """Look for all nodes at once: by Name tag, by launch token, and by id where one is given that these did not find."""
+    """Look for all nodes at once: by Name tag; by launch token where no id says which is meant; by id where one is given that is not among those."""
     names = [node.name for node in options.nodes]
-    tokens = [f"{token_prefix(options.cluster, name)}*" for name in names]
+    tokens = [f"{token_prefix(options.cluster, node.name)}*" for node in options.nodes if not node.instance_id]
     items = {item["InstanceId"]: item for item in ec2.describe_instances(clients.ec2, f"tag:{NAME_TAG}", names, LIVING)}
-    items.update({item["InstanceId"]: item for item in ec2.describe_instances(clients.ec2, "client-token", tokens)})
+    if tokens:
+        items.update({item["InstanceId"]: item for item in ec2.describe_instances(clients.ec2, "client-token", tokens)})
     ids = [node.instance_id for node in options.nodes if node.instance_id and node.instance_id not in items]
     if ids:
         items.update({item["InstanceId"]: item for item in ec2.describe_instances(clients.ec2, "instance-id", ids, LIVING)})
@@ -77,24 +78,36 @@ def node_result(name: str, item: Item | None, **other: t.Any) -> Item:
 
 def _present(options: NodeOptions, clients: Clients, check_mode: bool, clock: Clock) -> Outcome:
     found = find(options, clients)
-    missing = [match for match in found if match.instance is None]
-    image = read_image(clients, options.image_id)
-    findings = preflight(options, clients, image, len(missing)) if missing else Findings(image)
     problems = [text for match in found if (text := matching.wanted_problem(match, options.role))]
-    problems += findings.problems
-    # Without groups the dry run would ask about the VPC's default group.
-    if check_mode and missing and options.security_group_ids and not problems:
-        request = launch_request(options, missing[0].node.name, findings.subnets[0], missing[0].generation, (image or {}).get("RootDeviceName", ""))
-        problems += [text for text in [dry_run_problem(clients, request)] if text]
-    check_problems(problems)
-    outcome = Outcome(steps=_present_steps(options, found), warnings=findings.warnings, values={"image": image_result(image, options.image_id)})
-    outcome.warnings += _kept(options, found)
-    outcome.values["public_addresses"] = sum(_gets_public_address(options, match, findings) for match in missing)
+    missing = [match for match in found if match.instance is None]
+    outcome = Outcome(steps=_present_steps(options, found), warnings=_kept(options, found))
+    if options.offer:
+        check_problems(problems + (options.problems() if missing else []))
+    offer = options.offer or _offer(options, clients, missing, check_mode, problems, outcome)
     if check_mode:
         outcome.nodes = [_predicted(match) for match in found]
         return outcome
-    _bring_up(options, clients, clock, found, findings, outcome)
+    _bring_up(options, clients, clock, found, offer, outcome)
     return outcome
+
+
+def _offer(options: NodeOptions, clients: Clients, missing: list[Match], check_mode: bool, problems: list[str], outcome: Outcome) -> Offer:
+    """Check what the missing nodes would be launched from, and note in the outcome what was found out. Raises InputError with all problems."""
+    image = read_image(clients, options.image_id)
+    findings = preflight(options, clients, image, len(missing)) if missing else Findings(image)
+    check_problems(problems + findings.problems)
+    offer = Offer((image or {}).get("RootDeviceName", ""), tuple(findings.subnets))
+    # Without groups the dry run would ask about the VPC's default group.
+    if check_mode and missing and options.security_group_ids:
+        request = launch_request(options, missing[0].node.name, offer.subnet_ids[0], missing[0].generation, offer.root_device_name)
+        check_problems([text for text in [dry_run_problem(clients, request)] if text])
+    outcome.warnings = findings.warnings + outcome.warnings
+    outcome.values = {
+        "image": image_result(image, options.image_id),
+        "public_addresses": sum(_gets_public_address(options, match, findings) for match in missing),
+        **({"offer": {"root_device_name": offer.root_device_name, "subnet_id": list(offer.subnet_ids)}} if missing else {}),
+    }
+    return offer
 
 
 def _gets_public_address(options: NodeOptions, match: Match, findings: Findings) -> bool:
@@ -136,14 +149,13 @@ def _predicted(match: Match) -> Item:
     return node_result(match.node.name, None, generation=match.generation, unfinished=True)
 
 
-def _bring_up(options: NodeOptions, clients: Clients, clock: Clock, found: list[Match], findings: Findings, outcome: Outcome) -> None:
+def _bring_up(options: NodeOptions, clients: Clients, clock: Clock, found: list[Match], offer: Offer, outcome: Outcome) -> None:
     """Restore tags, launch what is missing, wait for all."""
     for match in found:
         lost = _lost_tags(options, match)
         if match.instance and lost:
             ec2.create_tags(clients.ec2, [match.instance["instance_id"]], lost)
-    root_device = (findings.image or {}).get("RootDeviceName", "")
-    launcher = Launcher(options, clients, findings.subnets, root_device, clock)
+    launcher = Launcher(options, clients, offer, clock)
     launched = _launch_all(options, clients, clock, found, launcher, outcome.failures)
     known = {match.node.name: match.instance for match in found if match.instance} | launched
     # Launched ones are looked for even if they run already: what comes next must find them where EC2 lists instances.

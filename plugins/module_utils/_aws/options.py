@@ -36,6 +36,14 @@ class RootVolume:
 
 
 @dataclasses.dataclass(frozen=True)
+class Offer:
+    """What a check found a launch may use: the image's root device, and the subnets that can take the nodes."""
+
+    root_device_name: str
+    subnet_ids: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class NodeOptions:
     """The options of ec2_node; those of a launch are empty where only existing instances are meant."""
 
@@ -52,6 +60,7 @@ class NodeOptions:
     tags: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     iam_instance_profile: str = ""
     associate_public_ip: bool | None = None
+    offer: Offer | None = None
     wait_timeout: int = 300
     concurrency: int = 4
     # Check mode also predicts launches into security groups that do not exist yet; a launch needs them.
@@ -77,6 +86,7 @@ class NodeOptions:
             tags={key: str(value) for key, value in (params["tags"] or {}).items()},
             iam_instance_profile=params["iam_instance_profile"] or "",
             associate_public_ip=params["associate_public_ip"],
+            offer=_offer(params["offer"], params["subnet_id"] or ()),
             wait_timeout=params["wait_timeout"],
             concurrency=max(1, params["concurrency"]),
             needs_groups=not check_mode,
@@ -96,6 +106,16 @@ class NodeOptions:
         if reserved:
             found.append(f"tags: {', '.join(reserved)} cannot be chosen, the node is found by them")
         return found
+
+
+def _offer(given: t.Mapping[str, t.Any] | None, subnet_ids: t.Collection[str]) -> Offer | None:
+    """The option offer. Raises InputError for one that was made for other subnets, or offers none."""
+    if not given:
+        return None
+    others = [subnet_id for subnet_id in given["subnet_id"] if subnet_id not in subnet_ids]
+    if others or not given["subnet_id"]:
+        raise InputError(f"offer.subnet_id: {', '.join(others) or 'empty'}: the offer is of a call with another subnet_id")
+    return Offer(given["root_device_name"], tuple(given["subnet_id"]))
 
 
 def check_problems(problems: t.Sequence[str]) -> None:

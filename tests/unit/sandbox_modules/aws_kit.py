@@ -70,6 +70,7 @@ def options(lab: Lab, **changes: t.Any) -> NodeOptions:
         "tags": {},
         "iam_instance_profile": None,
         "associate_public_ip": None,
+        "offer": None,
         "wait_timeout": 20,
         "concurrency": 3,
     }

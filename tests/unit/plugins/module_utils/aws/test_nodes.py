@@ -42,6 +42,7 @@ def params(**changes: t.Any) -> dict[str, t.Any]:
         "tags": {"team": "blue"},
         "iam_instance_profile": None,
         "associate_public_ip": None,
+        "offer": None,
         "wait_timeout": 10,
         "concurrency": 1,
     }
@@ -173,6 +174,31 @@ def test_every_launch_option_reaches_ec2() -> None:
     assert sent["NetworkInterfaces"] == [
         {"DeviceIndex": 0, "SubnetId": "subnet-a", "Groups": ["sg-1"], "AssociatePublicIpAddress": True, "DeleteOnTermination": True}
     ]
+
+
+OFFER = {"root_device_name": "/dev/xvda", "subnet_id": ["subnet-b"]}
+
+
+def test_a_check_offers_what_a_launch_then_takes_without_checking_again() -> None:
+    checked = play(dry_run(fresh()), check=True)
+    assert checked.values["offer"] == {"root_device_name": "/dev/xvda", "subnet_id": ["subnet-a", "subnet-b"]}
+    aws = found(Exchange(), [], []).expect("RunInstances", launch(letter="b"), launched(vm(state="pending")))
+    outcome = play(comes_up(aws), offer=OFFER)
+    assert dict(aws.played)["RunInstances"]["BlockDeviceMappings"][0]["DeviceName"] == "/dev/xvda"
+    assert outcome.values == {}
+
+
+def test_an_offer_does_not_hide_what_is_wrong_with_options_and_instances() -> None:
+    with pytest.raises(InputError, match="image_id: is empty"):
+        play(found(Exchange(), [], []), offer=OFFER, image_id="")
+    with pytest.raises(InputError, match="is a controlplane, not a worker"):
+        play(found(Exchange(), [vm(tags={"Role": "controlplane"})], []), offer=OFFER)
+
+
+@pytest.mark.parametrize(("subnets", "named"), [(["subnet-z"], "subnet-z"), ([], "empty")])
+def test_an_offer_of_other_subnets_is_refused(subnets: list[str], named: str) -> None:
+    with pytest.raises(InputError, match=f"offer.subnet_id: {named}: the offer is of a call with another subnet_id"):
+        play(Exchange(), offer={"root_device_name": "/dev/xvda", "subnet_id": subnets})
 
 
 def test_second_run_takes_four_calls_and_changes_nothing() -> None:
@@ -391,7 +417,7 @@ def test_two_instances_of_a_name_need_instance_id() -> None:
     twins = [vm("i-1"), vm("i-2")]
     with pytest.raises(InputError, match=r"2 instances have that name \(i-1, i-2\); say which with instance_id"):
         play(found(Exchange(), twins, []), state="absent")
-    aws = found(Exchange(), twins, [])
+    aws = Exchange().expect("DescribeInstances", by("tag:Name", NAME, states=LIVING), described(*twins))
     aws.expect("DescribeInstanceAttribute", {"InstanceId": "i-2", "Attribute": "disableApiTermination"}, {"DisableApiTermination": {"Value": False}})
     aws.expect("TerminateInstances", {"InstanceIds": ["i-2"]}, {})
     aws.expect("DescribeInstances", by("instance-id", "i-2"), described())
