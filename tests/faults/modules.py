@@ -16,7 +16,7 @@ from tests.integration.test_secrets import Watch
 from tests.sandbox.fixture import RunningSandbox
 
 from . import alike
-from .cases import KILLED, KINDS, LASTING, Report, let_go, matches, post, settled, stopped, verdict, without_faults
+from .cases import KILLED, LASTING, Report, let_go, matches, post, settled, stopped, verdict, without_faults
 from .forks import LONGEST, Fork, Result, sleep, warm
 from .recording import SCENES, Invocation, Scene, record
 from .secrets import CANARY, plant
@@ -48,11 +48,9 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Undisturbed:
-    """What an invocation does when nothing is in its way, and when it is repeated."""
+    """What an invocation says when it is repeated, nothing having been in its way, and what has become of the world."""
 
-    first: Result
     again: Result
-    calls: list[dict[str, t.Any]]
     world: alike.Expected
 
 
@@ -76,9 +74,10 @@ def _of(count: int, distinct: int) -> dict[str, int]:
 class Layer:
     """Runs the cases of one sandbox."""
 
-    def __init__(self, cloud: RunningSandbox) -> None:
+    def __init__(self, cloud: RunningSandbox, kinds: t.Sequence[str]) -> None:
         self.cloud = cloud
         self.control = cloud.control
+        self._kinds = kinds
         os.environ.clear()
         os.environ.update({**cloud.env, "AWS_SECRET_ACCESS_KEY": CANARY})
         warm()
@@ -97,13 +96,19 @@ class Layer:
         invocations = record(self.cloud, scene)
         # What a module checks it also does, mostly: then that is tried.
         for invocation in sorted(invocations, key=lambda one: one.checks):
-            undisturbed = self._undisturbed(invocation)
-            for operation, ordinals in places(undisturbed.calls).items():
-                cases = [Case(invocation, operation, place, ordinal, kind) for place, ordinal in ordinals.items() for kind in (*KINDS, LASTING)]
-                for case in cases:
-                    if case.key not in had and wanted(case.name):
-                        yield self._run(case, undisturbed)
-                    had.add(case.key)
+            cases = [case for case in self._cases(invocation) if case.key not in had]
+            had |= {case.key for case in cases}
+            mine = [case for case in cases if wanted(case.name)]
+            undisturbed = self._undisturbed(invocation) if mine else None
+            for case in mine:
+                yield self._run(case, t.cast(Undisturbed, undisturbed))
+
+    def _cases(self, invocation: Invocation) -> list[Case]:
+        """Every fault at every call that an invocation makes; it is run for that."""
+        self._begin(invocation)
+        Fork(invocation).result()
+        found = places(self.control.calls())
+        return [Case(invocation, call, place, ordinal, kind) for call, ordinals in found.items() for place, ordinal in ordinals.items() for kind in self._kinds]
 
     def _begin(self, invocation: Invocation) -> None:
         self.control.clear_faults()
@@ -112,10 +117,9 @@ class Layer:
 
     def _undisturbed(self, invocation: Invocation) -> Undisturbed:
         self._begin(invocation)
-        first = Fork(invocation).result()
-        calls = self.control.calls()
+        Fork(invocation).result()
         again = Fork(invocation).result()
-        return Undisturbed(first, again, calls, settled(self.control, sleep))
+        return Undisturbed(again, settled(self.control, sleep))
 
     def _run(self, case: Case, undisturbed: Undisturbed) -> Report:
         report = Report(case.name)

@@ -69,7 +69,7 @@ def report(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, *results: Result, 
     layer = modules.Layer.__new__(modules.Layer)
     layer.control = t.cast("t.Any", sandbox)
     layer._watch = Watch({"a password": "canary-Registry-9vXq2LmZ7"})
-    usual = modules.Undisturbed(DONE, DONE, [], Expected(a_world()))
+    usual = modules.Undisturbed(DONE, Expected(a_world()))
     return layer._run(modules.Case(INVOCATION, "ec2.RunInstances", "first", 1, kind), usual)
 
 
