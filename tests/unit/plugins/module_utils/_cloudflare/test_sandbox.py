@@ -5,45 +5,13 @@
 
 from __future__ import annotations
 
-import socket
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare import client as calls
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare.client import CloudflareError, connect
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare.records import RecordOptions, read_options, work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._cloudflare.records import work
 
-from tests.sandbox.calls import Fault, Ledger
-from tests.sandbox.cloudflare import CloudflarePart
-from tests.unit.addresses import own_address
-
-HOST = own_address(8)
-W1 = {"node": "w1", "name": "w1.example.com", "content": "10.0.0.1"}
-MARK = "k8s_cluster.manager cluster=fargle node=w1"
-
-
-class Lab:
-    """A started Cloudflare with a zone example.com that others use too."""
-
-    def __init__(self) -> None:
-        self.ledger = Ledger()
-        with socket.socket() as found:
-            found.bind((HOST, 0))
-            port = int(found.getsockname()[1])
-        self.part = CloudflarePart(self.ledger, HOST, port=port, plan="pro")
-        self.part.add_record("A", "w10.example.com", "10.0.0.10", comment=f"{MARK}0")
-        self.part.add_record("A", "my-w1.example.com", "10.0.0.11")
-        self.part.add_record("TXT", "w1.example.com", "a note of somebody else")
-        self.part.start()
-
-    def records(self) -> dict[str, dict[str, t.Any]]:
-        """The zone's records by ID."""
-        return {record["id"]: record for record in self.part.dump()["example.com"]["records"]}
-
-    def options(self, *records: dict[str, t.Any], check_mode: bool = False, **changes: t.Any) -> RecordOptions:
-        zone = {"zone_id": self.part.zone_id, "domain": None}
-        params = {"api_token": self.part.token, **zone, "cluster": "fargle", "records": list(records), "state": "present", **changes}
-        return read_options(params, check_mode)
+from tests.unit.plugins.module_utils._cloudflare.lab import W1, Lab
 
 
 @pytest.fixture
@@ -65,39 +33,6 @@ def test_create_repeat_move_delete(lab: Lab) -> None:
     assert [(step.verb, record["content"]) for step, record in zip(moved.steps, moved.nodes[0]["records"])] == [("update", "10.0.0.2")]  # noqa: B905
     work(lab.options({"node": "w1"}, state="absent"), client, check_mode=False)
     assert lab.records() == before
-
-
-def test_E2_foreign_record_is_neither_changed_nor_deleted(lab: Lab) -> None:
-    lab.part.add_record("A", "w1.example.com", "192.0.2.1", comment="printer")
-    client, before = connect(lab.part.token), lab.records()
-    assert "192.0.2.1" in work(lab.options(W1), client, check_mode=False).failures["w1"]
-    assert work(lab.options(W1, state="absent"), client, check_mode=False).steps == []
-    assert lab.records() == before
-
-
-def test_E3_unmarked_record_with_this_address_is_adopted(lab: Lab) -> None:
-    record = lab.part.add_record("A", "w1.example.com", "10.0.0.1", ttl=300)
-    work(lab.options(W1), connect(lab.part.token), check_mode=False)
-    assert {key: lab.records()[record["id"]][key] for key in ("comment", "ttl", "content")} == {"comment": MARK, "ttl": 300, "content": "10.0.0.1"}
-
-
-def test_E4_records_on_later_pages_are_seen(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PAGE", 50)
-    for number in range(120):
-        lab.part.add_record("A", f"a{number}.example.com", "192.0.2.9")
-    lab.part.add_record("A", "w1.example.com", "10.0.0.1", comment=MARK)
-    assert work(lab.options(W1), connect(lab.part.token), check_mode=False).steps == []
-    assert [call.operation for call in lab.ledger.calls].count("list_records") == 4
-
-
-@pytest.mark.parametrize("kind", ["throttle", "error", "lost_reply"])
-@pytest.mark.parametrize("operation", ["batch_records", "list_records", "get_zone"])
-def test_E6_exactly_one_record_whatever_happens_to_a_call(lab: Lab, monkeypatch: pytest.MonkeyPatch, operation: str, kind: str) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    lab.ledger.faults = [Fault(kind, "cloudflare", operation, ordinals=[1])]
-    outcome = work(lab.options(W1), connect(lab.part.token), check_mode=False)
-    assert outcome.failures == {}
-    assert [r["content"] for r in lab.records().values() if r["name"] == "w1.example.com" and r["type"] == "A"] == ["10.0.0.1"]
 
 
 def test_more_records_than_a_batch_takes(lab: Lab) -> None:
