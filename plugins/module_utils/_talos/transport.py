@@ -41,8 +41,8 @@ from .._errors import ManagerError
 from . import messages, tls
 from .talosconfig import Endpoint
 
-# Talos' own limit for a message.
-MESSAGE_BYTES = 32 * 1024 * 1024
+# What may be on its way unread. This is HTTP/2's own: any other has to be agreed upon, which costs more than configs of some 10 KB gain from it.
+WINDOW_BYTES = 64 * 1024 - 1
 # Who says more than this before he is asked anything is no Talos.
 EARLY_BYTES = 64 * 1024
 CONNECT_SECONDS = 5.0
@@ -90,6 +90,34 @@ def require_libraries() -> None:
         raise ManagerError(missing_required_lib(missing[0]), exception=missing[1])
 
 
+class _Gathering:
+    """A transport that sends what is written in one turn of the event loop as one: HTTP/2 writes frame by frame, and each is a TLS record and a packet."""
+
+    def __init__(self, transport: t.Any) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send this with what else is written in this turn."""
+        if not self._parts:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Send what is left, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def __getattr__(self, name: str) -> t.Any:
+        """All else is the transport's own."""
+        return getattr(self._transport, name)
+
+
 class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]
     """grpclib's protocol, which says nothing before it is told to, and remembers why the connection ended: grpclib itself reports only that it did.
 
@@ -109,7 +137,7 @@ class _Protocol(H2Protocol):  # type: ignore[misc,valid-type]
     def begin(self) -> None:
         """Let HTTP/2 begin, with what the server has said already."""
         self.made = True
-        super().connection_made(self._transport)
+        super().connection_made(t.cast(t.Any, _Gathering(self._transport)))
         if self._early:
             super().data_received(bytes(self._early))
 
@@ -202,7 +230,7 @@ class Connection:
         self.endpoint = endpoint
         self.node = node
         self._attempts = attempts
-        config = Configuration(http2_connection_window_size=MESSAGE_BYTES, http2_stream_window_size=MESSAGE_BYTES)
+        config = Configuration(http2_connection_window_size=WINDOW_BYTES, http2_stream_window_size=WINDOW_BYTES)
         self._channel = _Channel(endpoint.host, endpoint.port, ssl=context, config=config)
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import socket
 import ssl
 import threading
+import types
 import typing as t
 
 import pytest
@@ -410,3 +411,21 @@ def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_issued_keys_have_talos_label(authority: Authority) -> None:
     issued: Issued = authority.issue("x", role="os:admin")
     assert issued.key.startswith("-----BEGIN ED25519 PRIVATE KEY-----")
+
+
+def test_frames_of_one_turn_go_out_together() -> None:
+    sent: list[bytes] = []
+
+    async def run() -> None:
+        gathering = transport._Gathering(types.SimpleNamespace(write=sent.append, close=lambda: sent.append(b"closed"), is_closing=lambda: True))
+        gathering.write(b"preface ")
+        gathering.write(b"request")
+        assert sent == []
+        await asyncio.sleep(0)
+        gathering.write(b"end")
+        gathering.close()
+        assert gathering.is_closing()
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert sent == [b"preface request", b"end", b"closed"]
