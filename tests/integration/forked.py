@@ -14,12 +14,13 @@ import json
 import multiprocessing
 import os
 import threading
+import time
 import typing as t
 
 from ansible.module_utils import basic
 
 PLUGINS = "ansible_collections.k8s_cluster.manager.plugins"
-SECONDS = 120
+SECONDS = 120.0
 
 # One thread at a time: what another one holds while it forks, a fork never gets.
 _forking = threading.Lock()
@@ -48,6 +49,14 @@ def together(*works: t.Callable[[], t.Any]) -> list[concurrent.futures.Future[t.
     begun = [pool.submit(work) for work in works]
     pool.shutdown(wait=False)
     return begun
+
+
+def until(happened: t.Callable[[], t.Any], what: str) -> None:
+    """Wait for something; fails if it takes too long."""
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from kubernetes.config import new_client_from_config_dict
 from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
-from .forked import run, together
+from .forked import SECONDS, run, together, until
 from .kills import killed_after
 from .playbooks import Run, play, started, succeed
 from .scenes import World, secret
@@ -33,7 +33,6 @@ MODULES = int(os.environ.get("BARRIERS", "3"))
 PLAYBOOKS = int(os.environ.get("BARRIERS", "1"))
 NAME, NAMESPACE = "k8s-cluster-manager", "kube-system"
 BOB = "delete_node fargle-controlplane-2 bob@elsewhere"
-SECONDS = 120.0
 
 
 def kubeconfig(world: World) -> str:
@@ -69,14 +68,6 @@ def somebody_holds_it(world: World, holder: str = BOB) -> None:
         api.replace_namespaced_lease(NAME, NAMESPACE, {"metadata": metadata, "spec": spec})
     else:
         api.create_namespaced_lease(NAMESPACE, {"metadata": {"name": NAME}, "spec": spec})
-
-
-def until(happened: t.Callable[[], t.Any], what: str) -> None:
-    """Wait for something; fails if it takes too long."""
-    deadline = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 # The lease and the playbooks
