@@ -123,6 +123,18 @@ def test_a_killed_run_is_taken_over_at_once_by_the_same_command(cloud: RunningSa
     assert leases(cloud.control.world()) == []
 
 
+def test_a_run_killed_at_its_very_end_leaves_nothing_that_the_same_command_does_not_take_away(cloud: RunningSandbox) -> None:
+    words = {"cluster": "fargle", "nodes": "fargle-controlplane-1"}
+    assert killed_after(cloud, "delete_node.yml", 1, "ec2", "TerminateInstances", **words)
+    assert leases(cloud.control.world())[0]["spec"]["holderIdentity"].startswith("delete_node fargle-controlplane-1 ")
+    until(lambda: "fargle-controlplane-1" not in worldview.nodes(cloud.control.world(), "fargle"), "the VM does not end")
+    assert succeed(play(cloud.env, "delete_node.yml", **words)).changed == 0
+    assert leases(cloud.control.world()) == []
+    somebody_holds_it(cloud.control.world())
+    succeed(play(cloud.env, "delete_node.yml", **words))
+    assert leases(cloud.control.world())[0]["spec"]["holderIdentity"] == BOB
+
+
 def test_a_failed_run_gives_it_back(cloud: RunningSandbox) -> None:
     cloud.control.conditions(denied=["TerminateInstances"])
     assert play(cloud.env, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-1").code != 0
