@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fnmatch
 import time
 import typing as t
 
@@ -52,19 +53,19 @@ class Sleep(t.Protocol):
 
 
 def matches(case: str, only: str) -> bool:
-    """Whether a case is one of those asked for: all parts of its name are the same; * is any, and what is not said is any."""
+    """Whether a case is one of those asked for: the parts of its name are, as far as they are said; with * as in a shell."""
     asked = only.split("/") if only else []
-    return len(asked) <= len(case.split("/")) and all(word in ("*", part) for word, part in zip(asked, case.split("/"), strict=False))
+    return len(asked) <= len(case.split("/")) and all(fnmatch.fnmatchcase(part, word) for word, part in zip(asked, case.split("/"), strict=False))
 
 
 def post(control: Control, kind: str, call: str, ordinal: int, *, mutating: bool = False) -> None:
-    """Put a fault in the way of the ordinal-th call of service.operation ("*" is any)."""
+    """Put a fault in the way of the ordinal-th call of service.operation."""
     service, _dot, operation = call.partition(".")
     lasting = list(range(ordinal, ordinal + 1000))
     posted = {**KILLED, LASTING: "error"}.get(kind, kind)
     seconds = TIMEOUT_SECONDS if kind == "timeout" else 0.0
     ordinals = lasting if kind == LASTING else [ordinal]
-    control.fault(posted, service, operation or "*", ordinals=ordinals, seconds=seconds, mutating=mutating)
+    control.fault(posted, service, operation, ordinals=ordinals, seconds=seconds, mutating=mutating)
 
 
 def stopped(control: Control, kind: str) -> list[dict[str, t.Any]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import random
 import subprocess
@@ -23,7 +24,8 @@ from .forks import sleep
 from .secrets import CANARY, plant
 
 FAULTS = ("error", "throttle", "timeout", "lost_reply")
-CHANGE = "change"
+# These come at intervals, as polls do: how many there are is chance, and they count once.
+RENEWALS = "kubernetes.update_leases"
 RUN_SECONDS = 900.0
 # Kills drawn for each command when there is no time for all.
 DRAWN = 4
@@ -49,7 +51,7 @@ COMMANDS = (
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One fault in one command. call: service.operation, or CHANGE for the ordinal-th call that changes something."""
+    """One fault in one command, at the ordinal-th call of service.operation; kills count only those that change something."""
 
     command: Command
     call: str
@@ -62,9 +64,11 @@ class Case:
         return f"{self.command.name}/{self.call}/{self.ordinal}/{self.kind}"
 
 
-def kills(command: Command, changes: int) -> list[Case]:
+def kills(command: Command, calls: t.Iterable[t.Mapping[str, t.Any]]) -> list[Case]:
     """Kills before and after each change."""
-    return [Case(command, CHANGE, ordinal, kind) for ordinal in range(1, changes + 1) for kind in KILLED]
+    changes = collections.Counter(f"{call['service']}.{call['operation']}" for call in calls if call["mutating"])
+    ordinals = {call: 1 if call == RENEWALS else count for call, count in changes.items()}
+    return [Case(command, call, ordinal, kind) for call, last in ordinals.items() for ordinal in range(1, last + 1) for kind in KILLED]
 
 
 class Layer:
@@ -84,7 +88,7 @@ class Layer:
                 operations = dict.fromkeys(f"{call['service']}.{call['operation']}" for call in calls)
                 faults = [Case(command, operation, 1, kind) for operation in operations if operation not in had for kind in FAULTS]
                 had |= operations.keys()
-                for case in [*kills(command, sum(call["mutating"] for call in calls)), *faults]:
+                for case in [*kills(command, calls), *faults]:
                     if wanted(case.name):
                         yield self._run(case)
 
@@ -92,8 +96,7 @@ class Layer:
         """Some kills of each command, drawn by lot; the same ones with the same seed."""
         for command in commands:
             lot = random.Random(f"{seed} {command.name}")  # noqa: S311 no secret
-            changes = sum(call["mutating"] for call in self._prepare(command))
-            for case in lot.sample(kills(command, changes), DRAWN):
+            for case in lot.sample(kills(command, self._prepare(command)), DRAWN):
                 yield self._run(case)
 
     def _prepare(self, command: Command) -> list[dict[str, t.Any]]:
@@ -144,8 +147,7 @@ class Layer:
         return report
 
     def _disturbed(self, case: Case, report: Report) -> Run:
-        call = "*" if case.call == CHANGE else case.call
-        post(self.control, case.kind, call, case.ordinal, mutating=case.call == CHANGE)
+        post(self.control, case.kind, case.call, case.ordinal, mutating=case.kind in KILLED)
         if case.kind not in KILLED:
             run = self._play(case.command)
             if not sum(fault["hits"] for fault in self.control.faults()):

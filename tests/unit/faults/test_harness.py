@@ -106,6 +106,9 @@ def test_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch, why: str) -> Non
     assert all(line.startswith(why) for line in found.why)
 
 
-def test_a_run_is_killed_before_and_after_each_change() -> None:
-    names = [case.name for case in kills(COMMANDS[0], 2)]
-    assert names == [f"run:create-worker/change/{number}/{kind}" for number in (1, 2) for kind in ("killed_before", "killed_after")]
+def test_a_run_is_killed_before_and_after_each_change_and_at_one_renewal() -> None:
+    operations = [("ec2.RunInstances", False), ("ec2.RunInstances", True), ("ec2.RunInstances", True), *[("kubernetes.update_leases", True)] * 3]
+    calls = [{"service": name.split(".")[0], "operation": name.split(".")[1], "mutating": mutating} for name, mutating in operations]
+    places = ["ec2.RunInstances/1", "ec2.RunInstances/2", "kubernetes.update_leases/1"]
+    expected = [f"run:create-worker/{place}/{kind}" for place in places for kind in ("killed_before", "killed_after")]
+    assert [case.name for case in kills(COMMANDS[0], calls)] == expected

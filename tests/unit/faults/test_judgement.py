@@ -225,6 +225,7 @@ def test_a_poll_counts_once() -> None:
         ("create-workers", True),
         ("*/ec2_node.present", True),
         ("create-workers/ec2_node", False),
+        ("create-*/*/ec2.*", True),
         ("create-workers/*/*/*/*/*", False),
     ],
 )
