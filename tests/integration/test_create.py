@@ -218,7 +218,50 @@ def test_a_node_that_must_serve_ingress_and_does_not_is_named(cloud: RunningSand
     assert found.run.code != 0
     assert "fargle-worker-20: " in found.run.message
     assert "Target.FailedHealthChecks" in found.run.message
-    assert tags(found.after, found.node("fargle-worker-20"))[UNFINISHED] == "worker"
+    left = found.node("fargle-worker-20")
+    assert f"Paid for until they are finished or deleted: fargle-worker-20 ({left.instance_id})." in found.run.message
+    assert tags(found.after, left)[UNFINISHED] == "worker"
+
+
+# A creation that is undone where it fails.
+
+
+@pytest.fixture(scope="module")
+def undone(stage: Stage) -> dict[str, Scene]:
+    """Nodes that never become healthy beside one that is there; and a run that is stopped in the middle."""
+    fresh = stage()
+    unhealthy = scene(
+        fresh,
+        "create_node.yml",
+        cluster="fargle",
+        nodes="fargle-worker-1,fargle-worker-20,fargle-worker-21",
+        purpose="batch",
+        rollback="true",
+        create_node_require_healthy=["ingress"],
+        create_node_wait_timeout=20,
+    )
+    fresh.control.conditions(denied=["RegisterTargets"])
+    stopped = scene(fresh, "create_node.yml", cluster="fargle", role="worker", count=11, rollback="true")
+    return {"unhealthy": unhealthy, "stopped": stopped}
+
+
+def test_what_a_failed_run_launched_is_taken_away_again_if_asked(undone: dict[str, Scene]) -> None:
+    found = undone["unhealthy"]
+    assert found.run.code != 0
+    assert found.nodes("fargle") == worldview.nodes(found.before, "fargle")
+    assert worldview.records(found.after) == worldview.records(found.before)
+    assert "fargle-worker-20: " in found.run.message and "Target.FailedHealthChecks" in found.run.message
+    assert "Taken away again: fargle-worker-20, fargle-worker-21." in found.run.message
+    assert "Paid for" not in found.run.message.replace("fargle-worker-1 (", "")
+
+
+def test_what_a_stopped_run_launched_is_taken_away_again_if_asked(undone: dict[str, Scene]) -> None:
+    found = undone["stopped"]
+    assert found.run.code != 0
+    assert "RegisterTargets" in found.run.message
+    launched = worldview.region(found.after)["instances"].keys() - worldview.region(found.before)["instances"].keys()
+    assert {worldview.region(found.after)["instances"][instance_id]["state"] for instance_id in launched} == {"terminated"}
+    assert found.nodes("fargle") == worldview.nodes(found.before, "fargle")
 
 
 # A cluster of documents, its inputs in one secret per role.
