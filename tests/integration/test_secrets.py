@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No secret gets out: not into output at -vvvv --diff, not into files, not into the arguments of processes.
+"""No secret gets out: not into output at -vvvv --diff, not into files, arguments or environments of processes, not into ansible-runner's events.
 
 Every secret leaf of every source is looked for, plain and base64-encoded, whole and in pieces of twelve characters.
 """
@@ -19,12 +19,13 @@ import threading
 import typing as t
 from pathlib import Path
 
+import ansible_runner
 import pytest
 import yaml
 
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import ELSEWHERE, started
+from .playbooks import ELSEWHERE, ROOT, started
 from .scenes import secret
 from .test_preflight import Trouble
 
@@ -108,7 +109,7 @@ class Observed(t.NamedTuple):
 
 
 def watched(trouble: Trouble, watch: Watch, tmp_path: Path, playbook: str, *arguments: str, **words: t.Any) -> Observed:
-    """Run a playbook at -vvvv --diff; look at its output, its log, its processes' arguments and at every file below its HOME and TMPDIR."""
+    """Run a playbook at -vvvv --diff; look at its output, its log, its processes' arguments and environments, and at every file below its HOME and TMPDIR."""
     env = {**trouble.env, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "ANSIBLE_LOG_PATH": str(tmp_path / "ansible.log")}
     folders = [tmp_path / "home", tmp_path / "tmp"]
     for folder in folders:
@@ -119,7 +120,7 @@ def watched(trouble: Trouble, watch: Watch, tmp_path: Path, playbook: str, *argu
 
     def sample() -> None:
         while not over.wait(SAMPLE):
-            processes.update(_command_lines(folders[0]))
+            processes.update(_processes(folders[0], env))
             _read(watch, folders, files)
 
     with concurrent.futures.ThreadPoolExecutor() as pool, started(env, playbook, "-vvvv", "--diff", *arguments, **words) as process:
@@ -132,18 +133,24 @@ def watched(trouble: Trouble, watch: Watch, tmp_path: Path, playbook: str, *argu
     _read(watch, folders, files)
     watch.look("log", (tmp_path / "ansible.log").read_text())
     for line in processes:
-        watch.look("process arguments", line)
+        watch.look("a process", line)
     watch.look("output", output)
     return Observed(process.returncode, output, len(files), len(processes))
 
 
-def _command_lines(home: Path) -> t.Iterator[str]:
-    """The arguments of every process that has this home: sessions and parents change, the environment is handed on."""
-    mark = f"HOME={home}\0".encode()
+def _processes(home: Path, env: t.Mapping[str, str]) -> t.Iterator[str]:
+    """Arguments, and environment but for what the user exported, of every process that has this home (sessions and parents change)."""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (path / "environ").read_bytes():
-                yield (path / "cmdline").read_text(errors="replace").replace("\0", " ")
+            words = (path / "environ").read_text(errors="replace").split("\0")
+            if f"HOME={home}" in words:
+                arguments = (path / "cmdline").read_text(errors="replace").split("\0")
+                yield " ".join([*arguments, *sorted(_made_up(words, env))])
+
+
+def _made_up(words: t.Iterable[str], env: t.Mapping[str, str]) -> set[str]:
+    """What of an environment is not as the user exported it."""
+    return {word for word in words if word and env.get(word.partition("=")[0]) != word.partition("=")[2]}
 
 
 def _read(watch: Watch, folders: t.Sequence[Path], seen: dict[Path, int]) -> None:
@@ -195,6 +202,29 @@ def test_success_tells_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path,
 def test_a_deletion_tells_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path) -> None:
     run = watched(trouble, watch, tmp_path, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-3")
     assert run.code == 0, run.output
+    assert watch.found == set()
+
+
+def test_the_events_of_ansible_runner_tell_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path) -> None:
+    """AWX keeps them. What runner itself notes of the environment is what it was given."""
+    env = {name: value for name, value in trouble.env.items() if name != "PATH"}
+    run = ansible_runner.run(
+        private_data_dir=str(tmp_path),
+        project_dir=str(ROOT),
+        playbook="playbooks/create_node.yml",
+        extravars={"cluster": "fargle", "role": "controlplane"},
+        envvars=env,
+        cmdline="--diff",
+        verbosity=4,
+        quiet=True,
+    )
+    assert run.status == "successful", "\n".join(event["stdout"] for event in run.events)
+    kept = {path: path.read_text() for path in Path(run.config.artifact_dir).rglob("*") if path.is_file()}
+    assert sum(path.parent.name == "job_events" for path in kept) > 30
+    for path, text in kept.items():
+        if path.name == "command":
+            text = "\n".join(_made_up((f"{name}={value}" for name, value in json.loads(text)["env"].items()), env))
+        watch.look(path.name, text)
     assert watch.found == set()
 
 
