@@ -8,6 +8,7 @@ A run costs seconds, so each scene is run once and many tests look at it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 from pathlib import Path
@@ -123,10 +124,34 @@ def test_the_same_deletion_again_changes_nothing(workers: tuple[Scene, Scene]) -
 
 
 @pytest.fixture(scope="module")
-def control_plane(stage: Stage) -> Scene:
-    found = scene(stage(), "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-2", allow_single_control_plane="")
+def control_plane_and_changes(stage: Stage) -> tuple[Scene, list[str]]:
+    """The second is what the run changed, service.operation in order; cordons are not told from other patches."""
+    cloud = stage()
+    found = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-2", allow_single_control_plane="")
     succeed(found.run)
-    return found
+    return found, cloud.control.mutating()
+
+
+@pytest.fixture(scope="module")
+def control_plane(control_plane_and_changes: tuple[Scene, list[str]]) -> Scene:
+    return control_plane_and_changes[0]
+
+
+def in_order(changes: list[str], *operations: str) -> bool:
+    """Whether each of these was made, the last time before the next one's first time."""
+    assert set(operations) <= set(changes), changes
+    return all(len(changes) - 1 - changes[::-1].index(one) < changes.index(other) for one, other in itertools.pairwise(operations))
+
+
+def test_B9_a_control_plane_leaves_the_load_balancer_before_etcd(control_plane_and_changes: tuple[Scene, list[str]]) -> None:
+    assert in_order(
+        control_plane_and_changes[1], "elbv2.DeregisterTargets", "kubernetes.create_pods/eviction", "talos.EtcdLeaveCluster", "ec2.TerminateInstances"
+    )
+
+
+def test_D6_the_node_object_goes_after_the_member_and_the_machine_last(control_plane_and_changes: tuple[Scene, list[str]]) -> None:
+    """Nothing of Talos' own that wants to cordon its Node looks for it in vain, and the VM's tags lead a killed run back."""
+    assert in_order(control_plane_and_changes[1], "talos.EtcdLeaveCluster", "kubernetes.delete_nodes", "cloudflare.batch_records", "ec2.TerminateInstances")
 
 
 def test_a_control_plane_leaves_etcd(control_plane: Scene) -> None:
@@ -139,6 +164,34 @@ def test_a_control_plane_leaves_etcd(control_plane: Scene) -> None:
 def test_nothing_of_others_is_touched_when_a_control_plane_goes(control_plane: Scene) -> None:
     strange = [line for line in control_plane.strange("fargle", "fargle-controlplane-2") if "/leader " not in line]
     assert strange == []
+
+
+# What goes wrong meanwhile.
+
+
+def test_B7_a_node_that_stays_behind_a_load_balancer_is_neither_drained_nor_terminated(cloud: RunningSandbox) -> None:
+    cloud.control.conditions(denied=["DeregisterTargets"])
+    found = scene(cloud, "delete_node.yml", cluster="fargle", nodes="fargle-worker-2")
+    assert found.run.code != 0
+    assert "elasticloadbalancing:DeregisterTargets" in found.run.message
+    assert set(cloud.control.mutating()) == {"kubernetes.patch_nodes", "elbv2.DeregisterTargets"}
+    assert found.node("fargle-worker-2").state == "running"
+
+
+def test_C5_C6_a_node_goes_when_it_has_no_volumes_and_again_when_it_comes_back(cloud: RunningSandbox) -> None:
+    """The database's volume takes its time; and the kubelet, which still lives, registers its Node anew."""
+    world = cloud.control.world()
+    (name,) = (pod["spec"]["nodeName"] for pod in world["kubernetes"]["fargle"]["objects"]["pods"] if pod["metadata"]["name"] == "db-0")
+    cloud.control.delays({"kubelet.reregister": 0.05, "volume.detach": 3.0})
+    found = scene(cloud, "delete_node.yml", cluster="fargle", nodes=name)
+    succeed(found.run)
+    calls = cloud.control.calls()
+    evicted = next(call["started"] for call in calls if call["operation"] == "create_pods/eviction" and call["detail"]["name"] == "db-0")
+    deleted = [call["started"] for call in calls if call["operation"] == "delete_nodes"]
+    assert deleted[0] - evicted >= 3.0
+    terminated = next(call["started"] for call in calls if call["operation"] == "TerminateInstances")
+    assert len(deleted) == 2 and deleted[0] < terminated < deleted[1]
+    assert traces(found.before, found.after, name) == []
 
 
 # What is half gone already, or looks like another.
@@ -229,7 +282,7 @@ def test_dead_nodes_go_by_force_and_a_healthy_one_does_not_go_beside_a_sick_one(
     assert members(after, "fargle") == ["fargle-controlplane-1", "fargle-controlplane-2"]
 
 
-def test_the_last_control_plane_goes_by_its_word(cloud: RunningSandbox) -> None:
+def test_B8_the_last_control_plane_goes_by_its_word_and_is_not_drained_through_itself(cloud: RunningSandbox) -> None:
     found = scene(cloud, "delete_node.yml", cluster="fargle2", nodes="fargle2-controlplane-1", allow_last_control_plane="true")
     succeed(found.run)
     assert "fargle2-controlplane-1" not in worldview.nodes(found.after, "fargle2")

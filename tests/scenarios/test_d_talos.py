@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """D: etcd and Talos. talos_etcd_member, talos_apply_config and talos_bootstrap against the sandbox's machines.
 
-D6, which is about the order of steps, is in test_order.py.
+D6, which is about the order of steps, is in tests/integration/test_delete.py.
 
 Rows that are not reproduced:
 | D9 | nothing is reset: a node that goes ends with its VM and its disk, and no module calls Talos' Reset |

@@ -84,7 +84,7 @@ def test_E1_neighbours_with_similar_names_are_not_touched(lab: Lab, state: str) 
 def test_E1_other_clusters_node_of_the_same_name_keeps_its_record(lab: Lab) -> None:
     other = lab.part.add_record("A", "w1.dev.example.com", "10.9.0.1", comment="k8s_cluster.manager cluster=dev node=w1")
     play(lab, W1)
-    play(lab, {"node": "w1"}, state="absent")
+    play(lab, {"node": "w1"}, state="absent", domain="example.com")
     assert other["id"] in lab.records()
     assert addresses(lab) == []
 

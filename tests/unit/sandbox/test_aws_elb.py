@@ -68,23 +68,6 @@ def becomes(lab: Lab, tg: str, state: str) -> None:
 # Registration
 
 
-@pytest.mark.parametrize("state", ["pending", "shutting-down", "terminated", "stopped"])
-def test_only_running_instances_can_be_registered(lab: Lab, state: str) -> None:
-    """API_RegisterTargets: it must be in the running state; getmoto/moto#8286, #8350; kubernetes-sigs/cluster-api-provider-aws#5037."""
-    tg = group(lab)
-    if state == "pending":
-        lab.ledger.delays["ec2.pending"] = 30.0
-        instance_id = lab.launch()
-    else:
-        instance_id = lab.running()
-        lab.ledger.delays["ec2.terminating"] = 30.0 if state == "shutting-down" else 0.0
-        (lab.ec2.stop_instances if state == "stopped" else lab.ec2.terminate_instances)(InstanceIds=[instance_id])
-    until(lambda: lab.state(instance_id) == state)
-    with expect_refused("InvalidTarget", "not in a running state", instance_id):
-        register(lab, tg, instance_id)
-    assert health(lab, tg) == {}
-
-
 def test_one_bad_target_refuses_all(lab: Lab) -> None:
     """kubernetes-sigs/aws-load-balancer-controller#1099."""
     tg, good = group(lab), lab.running()

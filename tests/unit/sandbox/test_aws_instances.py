@@ -152,14 +152,6 @@ def test_unknown_and_malformed_ids(lab: Lab) -> None:
 # Termination protection: API_TerminateInstances
 
 
-def test_protected_instance_fails_the_call(lab: Lab) -> None:
-    """API errors-overview OperationNotPermitted; getmoto/moto#4097."""
-    protected, other = lab.running(DisableApiTermination=True), lab.running()
-    with expect_refused("OperationNotPermitted", protected, "disableApiTermination"):
-        lab.ec2.terminate_instances(InstanceIds=[other, protected])
-    assert (lab.state(protected), lab.state(other)) == ("running", "running")
-
-
 def test_protection_counts_per_zone(lab: Lab) -> None:
     """API_TerminateInstances: instances in zones without a protected one are terminated although the call fails."""
     protected, far = lab.running(DisableApiTermination=True), lab.running(SubnetId=lab.subnets["b"])

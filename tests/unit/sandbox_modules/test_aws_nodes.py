@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 
 import pytest
@@ -36,15 +35,6 @@ def test_life_of_three_nodes_and_what_it_costs(lab: Lab) -> None:
     assert [node["generation"] for node in play(lab).nodes] == [1, 1, 1]
 
 
-def test_calls_do_not_depend_on_the_number_of_nodes_but_for_the_launches(lab: Lab) -> None:
-    counts = []
-    for names in (NAMES[:1], [f"fargle-worker-{number}" for number in range(10, 30)]):
-        lab.ledger.clear_calls()
-        play(lab, nodes=[{"name": name} for name in names])
-        counts.append({operation: count for operation, count in operations(lab).items() if operation not in ("RunInstances", "DescribeInstances")})
-    assert counts[0] == counts[1]
-
-
 def test_an_exhausted_vcpu_quota_is_named_for_each_node_and_the_run_is_resumed(lab: Lab) -> None:
     """It is of the whole region: no other subnet is tried."""
     lab.part.conditions.capacity = 0
@@ -64,14 +54,6 @@ def test_dead_nodes_are_stopped_and_then_terminated(lab: Lab) -> None:
     assert plan(play(lab, state="stopped")) == plan(predicted)
     assert plan(play(lab, state="stopped")) == []
     assert {node["state"] for node in play(lab, state="absent").nodes} == {"terminated"}
-
-
-def test_F5_two_operators_creating_the_same_names_get_the_same_instances(lab: Lab) -> None:
-    lab.ledger.delays["ec2.visible"] = 0.3
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        both = [future.result() for future in [pool.submit(play, lab) for _operator in range(2)]]
-    assert len(living(lab)) == 3
-    assert [node["instance_id"] for node in both[0].nodes] == [node["instance_id"] for node in both[1].nodes]
 
 
 def test_denied_launch_names_the_iam_action_before_anything_is_bought(lab: Lab) -> None:

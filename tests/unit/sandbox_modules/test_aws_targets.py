@@ -33,19 +33,6 @@ def test_nodes_become_healthy_in_both_kinds_of_groups_and_leave_them(lab: Lab) -
     assert registered(lab, other) == set()
 
 
-def test_waiting_takes_one_read_per_group_and_look_however_many_nodes(lab: Lab) -> None:
-    front(lab, "fargle-web", 8443)
-    made = play(lab)
-    groups = cluster_of(lab)["target_groups"]
-    with serving(lab, made, 8443):
-        lab.ledger.clear_calls()
-        targets(lab, "present", nodes_of(made), target_groups=groups)
-        assert sum(call.operation == "RegisterTargets" for call in lab.ledger.calls) == 1
-        lab.ledger.clear_calls()
-        targets(lab, "present", nodes_of(made), target_groups=groups)
-        assert [call.operation for call in lab.ledger.calls] == ["DescribeTargetHealth"]
-
-
 def test_cluster_is_found_with_its_load_balancers_only(lab: Lab) -> None:
     front(lab, "fargle-apiserver", 6443)
     front(lab, "fargle-web", 8443)
