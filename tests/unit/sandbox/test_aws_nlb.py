@@ -216,16 +216,14 @@ def test_restored_world_forwards_again(lab: Lab) -> None:
 
 def test_a_port_for_root_only_is_moved_up(lab: Lab, monkeypatch: t.Any) -> None:
     """Who is not root sees the listener 30000 ports higher, and port_of() says where."""
-    import asyncio
+    original = lab.loop.loop.create_server
 
-    original = asyncio.start_server
-
-    async def unprivileged(handler: t.Any, host: str, port: int) -> asyncio.Server:
+    async def unprivileged(protocol: t.Any, host: str, port: int, **more: t.Any) -> t.Any:
         if port < 1024:
             raise PermissionError(13, "Permission denied")
-        return await original(handler, host, port)
+        return await original(protocol, host, port, **more)
 
-    monkeypatch.setattr("tests.sandbox.nlb.asyncio.start_server", unprivileged)
+    monkeypatch.setattr(lab.loop.loop, "create_server", unprivileged)
     address = f"{lab.network}.1.251"
     with Answering(lab, f"{lab.network}.10.99", 8443, "one"):
         plane = DataPlane(lab.loop.loop, lambda _: None)
