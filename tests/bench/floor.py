@@ -21,9 +21,10 @@ from .world import Bench
 
 # Module of ours -> the one that stands for it.
 STANDS_FOR = {
+    "cluster_host": "add_host",
     "cluster_sources": "floor_vault",
     **dict.fromkeys(("cluster_info", "cluster_price", "ec2_node", "nlb_target"), "floor_aws"),
-    **dict.fromkeys(("k8s_node", "k8s_node_drain"), "floor_kubernetes"),
+    **dict.fromkeys(("k8s_lease", "k8s_node", "k8s_node_drain"), "floor_kubernetes"),
     **dict.fromkeys(("talos_apply_config", "talos_bootstrap", "talos_etcd_member"), "floor_talos"),
     "cloudflare_record": "floor_cloudflare",
 }
@@ -31,6 +32,7 @@ STANDS_FOR = {
 ITSELF: dict[str, dict[str, t.Any]] = {
     "add_host": {"ansible.builtin.add_host": {"name": "floor", "ansible_connection": "local"}, "changed_when": False},
     "assert": {"ansible.builtin.assert": {"that": True, "quiet": True}},
+    "include_tasks": {"ansible.builtin.include_tasks": "nothing.yml"},
     "debug": {"ansible.builtin.debug": {"msg": "floor"}},
     "set_fact": {"ansible.builtin.set_fact": {"floor_fact": "{{ inventory_hostname }}"}},
     "set_stats": {"ansible.builtin.set_stats": {"data": {"floor": "{{ inventory_hostname }}"}}},
