@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _permit
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import deliver, transport
@@ -504,6 +505,19 @@ def test_control_planes_one_by_one(machine: Make, authority: Authority, etcd: Et
     assert etcd.log == [f"{what} {ip}" for ip in joined for what in ("learner", "votes")]
     assert all(node.gets.count("ApplyConfiguration") == 1 for node in machines)
     assert [step.node for step in outcome.steps] == ["cp-2", "cp-3", "cp-4"]
+
+
+def test_F4_what_is_not_permitted_any_more_stops_the_next_control_plane(machine: Make, authority: Authority, etcd: Etcd) -> None:
+    machines = [machine(etcd).maintenance() for _number in range(2)]
+
+    def lost() -> None:
+        if etcd.log:
+            raise ManagerError("the lease was lost")
+
+    with _permit.confirmed_by(lost):
+        outcome = control(etcd, authority, *(row(f"cp-{number}", node) for number, node in enumerate(machines, 2)))
+    assert list(outcome.failures.values()) == ["the lease was lost"]
+    assert sum(node.gets.count("ApplyConfiguration") for node in machines) == 1
 
 
 def test_D5_a_learner_of_another_run_is_waited_for(machine: Make, authority: Authority, etcd: Etcd) -> None:

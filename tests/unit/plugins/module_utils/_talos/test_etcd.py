@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
+from ansible_collections.k8s_cluster.manager.plugins.module_utils import _permit, _progress
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import etcd, transport
@@ -237,6 +237,20 @@ def test_guard_is_asked_again_before_the_next_member(world: World) -> None:
     outcome = five.run(five.ref(2), five.ref(3))
     assert "is healthy while others are not" in outcome.failures["cp-3"]
     assert sorted(five.members) == [1, 3, 4, 5]
+
+
+def test_F4_what_is_not_permitted_any_more_stops_the_next_member(world: World) -> None:
+    """The lease that was held when the run began may be somebody else's by the time the first member has left."""
+    five = World(world.node, others=4)
+
+    def lost() -> None:
+        if 2 not in five.members:
+            raise ManagerError("the lease was lost")
+
+    with _permit.confirmed_by(lost):
+        outcome = five.run(five.ref(2), five.ref(3))
+    assert outcome.failures == {"cp-3": "the lease was lost"}
+    assert "EtcdLeaveCluster@3" not in five.exchange
 
 
 def test_D1_refused_before_anything(world: World) -> None:
