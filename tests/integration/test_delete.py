@@ -286,6 +286,9 @@ def test_B8_the_last_control_plane_goes_by_its_word_and_is_not_drained_through_i
     found = scene(cloud, "delete_node.yml", cluster="fargle2", nodes="fargle2-controlplane-1", allow_last_control_plane="true")
     succeed(found.run)
     assert "fargle2-controlplane-1" not in worldview.nodes(found.after, "fargle2")
+    calls = [call for call in cloud.control.calls() if call["detail"].get("client") != "controller"]
+    left = next(number for number, call in enumerate(calls) if call["operation"] == "DeregisterTargets")
+    assert [call["operation"] for call in calls[left:] if call["service"] == "kubernetes"] == []
     assert [record for record in worldview.records(found.after) if record["name"].startswith("fargle2-controlplane-1.")] == []
 
 
