@@ -49,7 +49,7 @@ options:
   identity_check:
     description:
       - V(console) reads the fingerprint from the VM's console. This needs the permission C(ec2:GetConsoleOutput). Consoles of instance types that are not
-        built on Nitro are minutes late.
+        built on Nitro are minutes late. With C(ec2:DescribeInstanceStatus) the failure of a node says whether EC2 finds its VM broken.
       - V(fingerprint) takes it from O(nodes[].fingerprint).
       - V(none) sends the secrets of the cluster to whoever answers. It warns.
     type: str
@@ -187,7 +187,7 @@ failures:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console import check_permission, console_reader, name_broken
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
@@ -224,6 +224,8 @@ def main() -> None:
         outcome = apply_configs(given(module), console, module.check_mode)
         if reads and module.check_mode and module.params["probe_instance_id"]:
             check_permission(module, module.params["probe_instance_id"])
+        if console:
+            name_broken(module, outcome.failures)
         return outcome
 
     run(module, work, kept)

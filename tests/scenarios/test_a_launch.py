@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.names import launch_token
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError
 
+from tests.integration.forked import run
 from tests.sandbox.calls import Fault
+from tests.sandbox.configs import machine_config
 from tests.unit.sandbox.aws_lab import REGION, Lab, until
+from tests.unit.sandbox.talos_kit import cluster_secrets
 from tests.unit.sandbox_modules.aws_kit import NAMES, Killed, clients_of, living, operations, plan, play
 
 ONE = [{"name": NAMES[0]}]
@@ -123,6 +127,23 @@ def test_A7_no_capacity_anywhere_is_a_failure_that_names_the_subnets(lab: Lab) -
 def test_A9_impaired_instance_is_reported(lab: Lab) -> None:
     lab.part.conditions.impaired = [play(lab).nodes[1]["instance_id"]]
     assert list(play(lab).failures) == [NAMES[1]]
+
+
+def test_A9_new_instance_that_turns_out_to_be_impaired_is_named_when_it_does_not_answer(lab: Lab) -> None:
+    """EC2 checks an instance minutes after it runs: its launch has succeeded by then, and the run waits for its Talos API."""
+    lab.ledger.delays["ec2.checked"] = 0.5
+    made = play(lab, nodes=ONE)
+    assert made.failures == {}
+    (node,) = made.nodes
+    lab.part.conditions.impaired = [node["instance_id"]]
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": REGION}
+    secrets = cluster_secrets()
+    options = {"config": machine_config(secrets, "worker"), "role": "worker", "wait_timeout": 1}
+    nodes = [{"name": node["name"], "address": node["private_ip"], "instance_id": node["instance_id"]}]
+    result = run({**os.environ, **keys, "AWS_ENDPOINT_URL": lab.part.endpoint}, "talos_apply_config", **options, nodes=nodes)
+    assert result["failures"][0]["msg"].endswith(
+        f"instance {node['instance_id']} runs but is broken: instance status impaired; delete the node and create it again"
+    )
 
 
 def test_A13_termination_protection_stops_the_whole_deletion(lab: Lab) -> None:

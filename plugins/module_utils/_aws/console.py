@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to the collection and may change without notice.
 
-"""The serial console of a VM: what it printed reaches us through AWS, not through the network it is on."""
+"""What AWS itself knows of a VM, not through the network it is on: what its serial console printed, and whether it is broken."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ except ImportError:
 from ansible.module_utils.basic import missing_required_lib
 
 from .._errors import ManagerError
+from . import waits
 from .clients import Clients
 
 if t.TYPE_CHECKING:
@@ -80,6 +81,17 @@ def console_reader(module: AnsibleAWSModule, calls: int) -> t.Callable[[str], st
 def check_permission(module: AnsibleAWSModule, instance_id: str) -> None:
     """console_permission with the module's connection options."""
     console_permission(_client(module, 1), instance_id)
+
+
+def name_broken(module: AnsibleAWSModule, failures: dict[str, str]) -> None:
+    """Add to the failures (by node name) what EC2's own checks say of the VMs: they are made minutes after a launch, when that has long succeeded."""
+    ids = {node["name"]: node["instance_id"] for node in module.params["nodes"] if node["name"] in failures and node["instance_id"]}
+    try:
+        broken = waits.impaired(_client(module, 1), ids) if ids else {}
+    except ManagerError:
+        return  # who may not ask has the failures as they are
+    for name, text in broken.items():
+        failures[name] += f"; {text}"
 
 
 def _client(module: AnsibleAWSModule, calls: int) -> t.Any:

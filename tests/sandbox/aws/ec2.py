@@ -290,6 +290,7 @@ class StrictEC2Response(SecurityGroupActions):
         chosen = [instance for instance in self._select() if everything or instance.state == "running"]
         for instance in chosen:
             instance.impaired = instance.id in self.part.conditions.impaired
+            instance.is_checked = instance.life.checked_at <= self.part.clock.now()
         page, token = self._page(chosen, low=5, high=1000)
         return ActionResult({"InstanceStatuses": page, "NextToken": token})
 

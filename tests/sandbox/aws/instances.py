@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 PUBLIC_STATUS = {"Details": [{"Name": "reachability", "Status": "passed"}], "Status": "ok"}
+NEW_STATUS = {"Details": [{"Name": "reachability", "Status": "initializing"}], "Status": "initializing"}
 IMPAIRED_STATUS = {"Details": [{"Name": "reachability", "Status": "failed"}], "Status": "impaired"}
 
 
@@ -32,7 +33,7 @@ class Life:
 
     due/then: the transition under way, None if the state is stable. doom: state reason code of a VM that will die
     instead of running. posted, post_due: the console text that EC2 has
-    buffered, and when it looks again.
+    buffered, and when it looks again. checked_at: when its status checks have been made.
     """
 
     visible_at: float
@@ -42,6 +43,7 @@ class Life:
     posted: str = ""
     post_due: float | None = None
     terminated_at: float | None = None
+    checked_at: float = 0.0
 
 
 class StrictInstance(Instance):
@@ -49,6 +51,7 @@ class StrictInstance(Instance):
 
     life: Life
     impaired = False
+    is_checked = True
 
     @property
     def instance_id(self) -> str:
@@ -85,7 +88,9 @@ class StrictInstance(Instance):
         return self._status(PUBLIC_STATUS)
 
     def _status(self, running: dict[str, t.Any]) -> dict[str, t.Any]:
-        return running if self.state == "running" else {"Status": "not-applicable"}
+        if self.state != "running":
+            return {"Status": "not-applicable"}
+        return running if self.is_checked else NEW_STATUS
 
     @property
     def tag_dict(self) -> dict[str, str]:
@@ -175,6 +180,7 @@ class Lifecycle:
     def _runs(self, instance: StrictInstance) -> None:
         instance.become("running")
         self.part.effect("power_on", self._vm(instance))
+        instance.life.checked_at = self.part.clock.now() + self.part.ledger.delay("ec2.checked", 1.0)
         instance.life.post_due = self.part.clock.now() + self.part.ledger.delay("ec2.console", 1.5)
 
     def _stopped(self, instance: StrictInstance) -> None:

@@ -218,7 +218,18 @@ def _furnish(lab: Lab) -> None:
 def fresh(lab: Lab) -> t.Iterator[Lab]:
     """The lab with fast delays; afterwards the world, the ledger and the machines are as they were."""
     before = lab.part.snapshot()
-    quick = ("ec2.pending", "ec2.terminating", "elb.provision", "elb.initial", "elb.interval", "elb.drain", "elb.propagate", "elb.release", "elb.unlink")
+    quick = (
+        "ec2.checked",
+        "ec2.pending",
+        "ec2.terminating",
+        "elb.provision",
+        "elb.initial",
+        "elb.interval",
+        "elb.drain",
+        "elb.propagate",
+        "elb.release",
+        "elb.unlink",
+    )
     lab.ledger.delays = {"ec2.visible": 0.0, "ec2.console": 0.0, "elb.tagged": 0.0, **dict.fromkeys(quick, 0.02)}
     try:
         yield lab

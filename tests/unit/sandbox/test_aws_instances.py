@@ -252,8 +252,24 @@ def test_impaired(lab: Lab) -> None:
     """API_DescribeInstanceStatus, UserGuide/monitoring-system-instance-status-check."""
     instance_id, healthy = lab.running(), lab.running()
     lab.part.conditions.impaired = [instance_id]
-    status = {one["InstanceId"]: one["InstanceStatus"]["Status"] for one in lab.ec2.describe_instance_status()["InstanceStatuses"]}
-    assert status == {instance_id: "impaired", healthy: "ok"}
+
+    def status() -> dict[str, str]:
+        return {one["InstanceId"]: one["InstanceStatus"]["Status"] for one in lab.ec2.describe_instance_status()["InstanceStatuses"]}
+
+    until(lambda: status() == {instance_id: "impaired", healthy: "ok"})
+
+
+def test_checks_of_a_new_instance_take_their_time(lab: Lab) -> None:
+    """API_InstanceStatusSummary: initializing."""
+    lab.ledger.delays["ec2.checked"] = 0.3
+    lab.part.conditions.impaired = [lab.running()]
+
+    def checks() -> tuple[str, str]:
+        (status,) = lab.ec2.describe_instance_status()["InstanceStatuses"]
+        return status["InstanceStatus"]["Status"], status["SystemStatus"]["Status"]
+
+    assert checks() == ("initializing", "initializing")
+    until(lambda: checks() == ("impaired", "ok"))
 
 
 def test_status_shows_running_instances_only(lab: Lab) -> None:
