@@ -24,7 +24,7 @@ from tests.sandbox.fixture import RunningSandbox
 
 from .forked import SECONDS, run, together, until
 from .kills import killed_after
-from .playbooks import Run, play, started, succeed
+from .playbooks import ELSEWHERE, Run, play, started, succeed
 from .scenes import World, secret
 
 pytestmark = pytest.mark.slow
@@ -94,6 +94,15 @@ def test_control_planes_take_it_and_give_it_back(cloud: RunningSandbox) -> None:
     mutating = cloud.control.mutating()
     assert (mutating[0], mutating[-1]) == ("kubernetes.create_leases", "kubernetes.delete_leases")
     assert leases(cloud.control.world()) == []
+
+
+def test_modules_that_are_shipped_keep_it_too_and_need_no_kubeconfig(cloud: RunningSandbox) -> None:
+    """As on a bastion; a control plane makes the kubeconfig."""
+    words = {"ansible_python_interpreter": ELSEWHERE, "kubernetes": "talos"}
+    succeed(play(cloud.env, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-1", **words))
+    calls = lease_calls(cloud)
+    assert (calls[:2], calls[-1]) == (["get_leases", "create_leases"], "delete_leases")
+    assert calls.count("update_leases") >= 4
 
 
 def test_F4_a_wait_that_is_too_long_names_the_holder_and_has_changed_nothing(cloud: RunningSandbox) -> None:
