@@ -77,10 +77,13 @@ class Service:
             await self._keep(call, self.world.ledger.waits)
             await asyncio.sleep(call.delay)
             await self._fault_before(call.fault)
-            reply = await self._route(path, request, t.cast(t.Any, stream.metadata), granted)
-            if call.fault and call.fault.kind == "lost_reply":
-                raise Reset
-            await self._keep(call, self.world.ledger.held)
+            try:
+                reply = await self._route(path, request, t.cast(t.Any, stream.metadata), granted)
+            except GRPCError:
+                # A refusal is an answer, too.
+                await self._hold_back(call)
+                raise
+            await self._hold_back(call)
             call.status = "OK"
             for message in reply if path in STREAMS else [reply.SerializeToString()]:
                 await stream.send_message(message)
@@ -137,6 +140,12 @@ class Service:
         if fault.kind == "timeout":
             await asyncio.sleep(fault.seconds)
             raise Reset
+
+    async def _hold_back(self, call: Call) -> None:
+        """Lose an answer or keep it for a while, as the fault says."""
+        if call.fault and call.fault.kind == "lost_reply":
+            raise Reset
+        await self._keep(call, self.world.ledger.held)
 
     async def _keep(self, call: Call, kept: t.Callable[[Call], bool]) -> None:
         """Hold a call or its answer back while the fault says so, or until the caller is gone."""

@@ -446,6 +446,18 @@ def test_a_parked_call_has_acted_and_ends_with_its_caller(kit: Kit) -> None:
     kit.wait(lambda: not kit.ledger.parked())
 
 
+def test_a_refusal_is_lost_and_parked_as_any_answer(kit: Kit) -> None:
+    address = kit.boot(1)
+    assert expect_refused(lambda: kit.call(address, "EtcdMemberList", insecure()))[0] == "UNIMPLEMENTED"
+    kit.ledger.faults.append(Fault("lost_reply", "talos", "EtcdMemberList"))
+    with pytest.raises(BROKEN):
+        kit.call(address, "EtcdMemberList", insecure())
+    kit.ledger.faults[:] = [Fault("park", "talos", "EtcdMemberList")]
+    with pytest.raises(asyncio.TimeoutError):
+        kit.call(address, "EtcdMemberList", insecure(), patience=0.5)
+    kit.wait(lambda: not kit.ledger.parked())
+
+
 def test_a_held_call_does_nothing_and_ends_with_its_caller(kit: Kit) -> None:
     address = kit.boot(1)
     kit.ledger.faults.append(Fault("hold", "talos", mutating=True, ordinals=[1]))
