@@ -238,8 +238,8 @@ def test_D12_etcd_is_bootstrapped_once(kit: Kit, planes: list[dict[str, str]], k
 
 def test_D12_bootstrap_that_another_node_was_told_is_found(kit: Kit, planes: list[dict[str, str]]) -> None:
     """Whichever node is named first: all are asked before one is told."""
-    kit.ledger.delays["talos.etcd"] = 0.5
     kit.machines.bootstrap(planes[2]["address"])
+    kit.wait(lambda: kit.state(planes[2]["address"]).member)
     outcome = bootstrapped(kit, planes)
     assert (outcome.failures, outcome.steps, told(kit)) == ({}, [], [])
     assert len(kit.machines.dump()["etcd"]) == 1
