@@ -76,20 +76,20 @@ def test_F1_one_node_more_costs_the_same_in_a_cluster_of_any_size(lab: Lab) -> N
 
 
 def test_F2_launches_take_as_long_as_the_slowest(lab: Lab) -> None:
-    lab.ledger.delays["call.ec2.RunInstances"] = 0.7
+    lab.ledger.delays["call.ec2.RunInstances"] = 1.5
     started = time.monotonic()
     assert play(lab, nodes=[{"name": f"fargle-worker-{number}"} for number in range(1, 7)], concurrency=6).failures == {}
-    assert time.monotonic() - started < 6 * 0.7
+    assert time.monotonic() - started < 6 * 1.5
 
 
 def test_F2_deliveries_to_workers_take_as_long_as_the_slowest(talos: TalosLab) -> None:
     numbers = range(11, 17)
     for number in numbers:
         talos.fresh(number)
-    talos.kit.ledger.delays["talos.install"] = 1.0
+    talos.kit.ledger.delays["talos.install"] = 2.0
     started = time.monotonic()
     assert talos.deliver(*(talos.row(number, f"w-{number}") for number in numbers)).failures == {}
-    assert time.monotonic() - started < len(numbers) * 1.0
+    assert time.monotonic() - started < len(numbers) * 2.0
 
 
 def test_F3_launch_that_fails_does_not_keep_the_others_from_being_made(lab: Lab) -> None:
