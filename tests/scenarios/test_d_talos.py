@@ -20,7 +20,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome impor
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import bootstrap
 
 from tests.sandbox.calls import Fault
-from tests.sandbox.configs import machine_config, talosconfig
+from tests.sandbox.configs import ClusterSecrets, machine_config, talosconfig
 from tests.unit.plugins.module_utils._talos.lab import Lab, quick
 from tests.unit.sandbox.talos_kit import Kit, cluster_secrets, edit
 
@@ -205,19 +205,22 @@ def test_D11_force_still_guards_the_quorum_and_says_who_blocks(lab: Lab) -> None
 
 
 @pytest.fixture
-def planes(kit: Kit) -> list[dict[str, str]]:
+def secrets(kit: Kit) -> ClusterSecrets:
+    return cluster_secrets(kit.talos)
+
+
+@pytest.fixture
+def planes(kit: Kit, secrets: ClusterSecrets) -> list[dict[str, str]]:
     """Three control planes that are configured; none was told to bootstrap."""
-    secrets = cluster_secrets(kit.talos)
-    kit.secrets = secrets
     for number in (1, 2, 3):
         kit.boot(number, edit(machine_config(secrets, "controlplane"), f"cp-{number}"), "starting")
     kit.ledger.clear_calls()
     return [{"name": f"cp-{number}", "address": kit.vm(number).private_ip} for number in (1, 2, 3)]
 
 
-def bootstrapped(kit: Kit, planes: list[dict[str, str]], **more: t.Any) -> Outcome:
+def bootstrapped(secrets: ClusterSecrets, planes: list[dict[str, str]], **more: t.Any) -> Outcome:
     """talos_bootstrap's outcome."""
-    config = talosconfig(kit.secrets, [planes[0]["address"]])
+    config = talosconfig(secrets, [planes[0]["address"]])
     return bootstrap.bootstrap({"talosconfig": config, "nodes": planes, "wait_timeout": 20, **more}, False)
 
 
@@ -227,28 +230,28 @@ def told(kit: Kit) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["none", "lost_reply", "error"])
-def test_D12_etcd_is_bootstrapped_once(kit: Kit, planes: list[dict[str, str]], kind: str) -> None:
+def test_D12_etcd_is_bootstrapped_once(kit: Kit, secrets: ClusterSecrets, planes: list[dict[str, str]], kind: str) -> None:
     if kind != "none":
         kit.ledger.faults.append(Fault(kind, "talos", "Bootstrap", [1]))
-    assert bootstrapped(kit, planes).failures == {}
+    assert bootstrapped(secrets, planes).failures == {}
     assert told(kit) == ["Bootstrap"] * (2 if kind == "error" else 1)
-    again = bootstrapped(kit, planes)
+    again = bootstrapped(secrets, planes)
     assert (again.steps, len(kit.machines.dump()["etcd"])) == ([], 1)
 
 
-def test_D12_bootstrap_that_another_node_was_told_is_found(kit: Kit, planes: list[dict[str, str]]) -> None:
+def test_D12_bootstrap_that_another_node_was_told_is_found(kit: Kit, secrets: ClusterSecrets, planes: list[dict[str, str]]) -> None:
     """Whichever node is named first: all are asked before one is told."""
     kit.machines.bootstrap(planes[2]["address"])
     kit.wait(lambda: kit.state(planes[2]["address"]).member)
-    outcome = bootstrapped(kit, planes)
+    outcome = bootstrapped(secrets, planes)
     assert (outcome.failures, outcome.steps, told(kit)) == ({}, [], [])
     assert len(kit.machines.dump()["etcd"]) == 1
 
 
-def test_D12_one_that_does_not_answer_may_have_been_told(kit: Kit, planes: list[dict[str, str]]) -> None:
+def test_D12_one_that_does_not_answer_may_have_been_told(kit: Kit, secrets: ClusterSecrets, planes: list[dict[str, str]]) -> None:
     kit.machines.power_off(kit.vm(2).instance_id)
     with pytest.raises(ManagerError, match="cp-2"):
-        bootstrapped(kit, planes, wait_timeout=1.0)
+        bootstrapped(secrets, planes, wait_timeout=1.0)
     assert told(kit) == []
 
 
