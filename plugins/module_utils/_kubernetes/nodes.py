@@ -134,7 +134,7 @@ def match_all(wanted: t.Sequence[Wanted], nodes: t.Sequence[Node]) -> list[Match
     for place, node in enumerate(nodes):
         for word in _words(node):
             places[word].append(place)
-    shared = ({place for word in {one.name, one.hostname, one.address, _last_part(one.provider_id)} for place in places.get(word, ())} for one in wanted)
+    shared = ({place for word in (one.name, one.hostname, one.address, _last_part(one.provider_id)) for place in places.get(word, ())} for one in wanted)
     return [match(one, [nodes[place] for place in sorted(found)]) for one, found in zip(wanted, shared, strict=True)]
 
 
