@@ -78,9 +78,9 @@ def let_go(control: Control, kind: str, sleep: Sleep) -> None:
     if kind == "killed_after":
         control.clear_faults()
     deadline = time.monotonic() + REST_SECONDS
-    while control.waiting() or control.parked():
+    while left := control.waiting() + control.parked():
         if time.monotonic() > deadline:
-            raise RuntimeError("a call goes on although its caller was killed")
+            raise RuntimeError(f"goes on although its caller was killed: {left}")
         sleep(0.005)
     control.clear_faults()
 

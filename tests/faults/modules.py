@@ -147,7 +147,10 @@ class Layer:
             report.why.append("the harness: the run ended before the call")
         fork.kill()
         result = fork.result()
-        let_go(self.control, case.kind, sleep)
+        try:
+            let_go(self.control, case.kind, sleep)
+        except RuntimeError as error:
+            report.why.append(f"the harness: {error}")
         return result
 
     def _hindered(self, case: Case, report: Report) -> Result:

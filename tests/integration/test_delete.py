@@ -144,9 +144,7 @@ def in_order(changes: list[str], *operations: str) -> bool:
 
 
 def test_B9_a_control_plane_leaves_the_load_balancer_before_etcd(control_plane_and_changes: tuple[Scene, list[str]]) -> None:
-    assert in_order(
-        control_plane_and_changes[1], "elbv2.DeregisterTargets", "kubernetes.create_pods/eviction", "talos.EtcdLeaveCluster", "ec2.TerminateInstances"
-    )
+    assert in_order(control_plane_and_changes[1], "elbv2.DeregisterTargets", "talos.EtcdLeaveCluster", "ec2.TerminateInstances")
 
 
 def test_D6_the_node_object_goes_after_the_member_and_the_machine_last(control_plane_and_changes: tuple[Scene, list[str]]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/iam-policy.json allows what the playbooks call, and nothing else."""
+"""docs/iam-policy.json and docs/kubernetes-role.yaml allow what the playbooks call, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 
 import boto3
 import pytest
+import yaml
 
 from tests.sandbox.fixture import RunningSandbox
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 Stage = t.Callable[[], RunningSandbox]
 POLICY = json.loads((ROOT / "docs" / "iam-policy.json").read_text())
+ROLE = yaml.safe_load((ROOT / "docs" / "kubernetes-role.yaml").read_text())
 # Together, and in the account as Account.spoil() leaves it, these call everything.
 RUNS: list[tuple[str, dict[str, t.Any]]] = [
     ("create_load_balancers.yml", {"cluster": "barney", "load_balancers_node_security_group": True}),
@@ -54,9 +56,10 @@ UNBOUND = {"Look", "LaunchFrom", "LaunchWhatGetsTheTag", "MakeIn", "MakeWhatGets
 
 @dataclasses.dataclass
 class Log:
-    """The questions that all runs put to IAM."""
+    """The questions that all runs put to IAM, and what they called of Kubernetes."""
 
     requests: list[iam.Request]
+    kubernetes: set[str]
 
     @property
     def actions(self) -> set[str]:
@@ -115,19 +118,24 @@ def log(stage: Stage) -> Log:
     cloud.control.delays({"*": 0})
     account = Account(cloud)
     account.spoil("barney")
-    tags, asked = account.tags(), []
+    tags, asked, kubernetes = account.tags(), [], set()
     public = account.subnets("sandbox-public")
     for playbook, words in RUNS:
         cloud.control.forget_calls()
         succeed(play(cloud.env, playbook, **words, load_balancers_public_subnet_ids=public))
-        calls = [call for call in cloud.control.calls() if call["service"] in iam.PREFIXES]
+        calls = cloud.control.calls()
         tags = {**tags, **account.tags()}
-        asked += [request for call in calls for request in iam.requests(call, tags)]
-    return Log(asked)
+        asked += [request for call in calls if call["service"] in iam.PREFIXES for request in iam.requests(call, tags)]
+        kubernetes |= {call["operation"] for call in calls if call["service"] == "kubernetes"}
+    return Log(asked, kubernetes)
 
 
 def test_the_policy_has_exactly_the_actions_that_are_called(log: Log) -> None:
     assert set(iam.actions(POLICY)) == log.actions
+
+
+def test_the_role_has_exactly_the_verbs_that_are_called(log: Log) -> None:
+    assert {f"{verb}_{resource}" for rule in ROLE["rules"] for resource in rule["resources"] for verb in rule["verbs"]} == log.kubernetes
 
 
 def test_every_call_meets_the_policys_conditions(log: Log) -> None:

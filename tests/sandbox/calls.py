@@ -36,6 +36,7 @@ class Fault:
     share: fraction of matching calls hit when there are no ordinals: evenly spread, or with a seed drawn by lot, so that several in
     a row may be hit; the same ones with the same seed.
     parties: for the kind hold, how many calls wait for each other; 0 = they wait until the fault is gone.
+    spared: operations that do not match.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Fault:
     seconds: float = 0.0
     mutating: bool = False
     parties: int = 0
+    spared: list[str] = dataclasses.field(default_factory=list)
     seen: int = 0
     hits: int = 0
 
@@ -60,7 +62,7 @@ class Fault:
 
     def strikes(self, service: str, operation: str, mutating: bool) -> bool:
         """Count a call and say whether it is hit."""
-        if self.service not in ("*", service) or self.operation not in ("*", operation) or (self.mutating and not mutating):
+        if self.service not in ("*", service) or self.operation not in ("*", operation) or operation in self.spared or (self.mutating and not mutating):
             return False
         self.seen += 1
         if self.ordinals:

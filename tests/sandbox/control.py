@@ -195,7 +195,7 @@ class ControlApp:
 
     def _add_fault(self, request: Request) -> t.Any:
         body = _body(request)
-        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seed", "seconds", "parties"}
+        allowed = {"kind", "service", "operation", "mutating", "ordinals", "share", "seed", "seconds", "parties", "spared"}
         if unknown := sorted(body.keys() - allowed):
             raise ControlError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(allowed))}")
         fault = Fault(**body)
@@ -274,7 +274,7 @@ class Control:
         self._ask("DELETE", "/calls")
 
     def fault(self, kind: str, service: str = "*", operation: str = "*", **more: t.Any) -> None:
-        """Inject a fault; more: mutating, ordinals, share, seed, seconds, parties (see calls.Fault)."""
+        """Inject a fault; more: mutating, ordinals, share, seed, seconds, parties, spared (see calls.Fault)."""
         self._ask("POST", "/faults", {"kind": kind, "service": service, "operation": operation, **more})
 
     def faults(self) -> list[dict[str, t.Any]]:

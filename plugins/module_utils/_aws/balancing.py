@@ -160,33 +160,29 @@ def _show(progress: _progress.Wait, places: t.Sequence[Placement], settled: t.Ca
             progress.arrived(name, next((place.state for place in mine if place.state not in ("healthy", "")), mine[0].state))
 
 
-def _look_until(
-    settled: t.Callable[[Placement], bool],
-    options: TargetOptions,
-    clients: Clients,
-    clock: Clock,
-    places: t.Sequence[Placement],
-    progress: _progress.Wait,
-) -> list[Placement]:
-    """Wait until all targets are settled, with one read per group and look, of groups that have others; return them as last seen."""
-    seen = list(places)
-    _show(progress, seen, settled)
-    for _elapsed in clock(options.wait_timeout, INTERVAL):
-        waited_for = {place.group for place in seen if not settled(place)}
-        if waited_for:
-            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
-            _show(progress, seen, settled)
-        if all(map(settled, seen)):
-            break
-    return seen
+def _unsettled(options: TargetOptions, places: t.Sequence[Placement]) -> list[Placement]:
+    return [place for place in places if not targets.settled(place, options.require_healthy)]
 
 
 def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, places: list[Placement], outcome: Outcome, progress: _progress.Wait) -> None:
-    """Wait until the targets are as healthy as their group's kind demands."""
+    """Wait until the targets are as healthy as their group's kind demands, with one read per group and look.
+
+    Those that need not be healthy, and are not, are looked at once more after a pause: the pods of a new worker are only starting then.
+    """
+    seen = [place for place in places if place.node.name not in outcome.failures]
     for name in outcome.failures:
         progress.failed(name)
-    going = [place for place in places if place.node.name not in outcome.failures]
-    seen = _look_until(lambda place: targets.settled(place, options.require_healthy), options, clients, clock, going, progress)
+    waiting, last = _unsettled(options, seen), False
+    for _elapsed in clock(options.wait_timeout, INTERVAL):
+        if waiting:
+            groups = {place.group for place in waiting}
+            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in groups]))
+        _show(progress, seen, lambda place: targets.settled(place, options.require_healthy))
+        looked, waiting = bool(waiting), _unsettled(options, seen)
+        if looked and not waiting and not last:
+            waiting, last = [place for place in seen if place.state != "healthy"], True
+        if not waiting:
+            break
     for place in seen:
         if place.state != "healthy" and place.group.kind in options.require_healthy:
             _fail(outcome.failures, place, f"not healthy after {options.wait_timeout} s: {place.words()}")
@@ -236,7 +232,15 @@ def _wait_left(
     options: TargetOptions, clients: Clients, clock: Clock, draining: list[Placement], failures: dict[str, str], progress: _progress.Wait
 ) -> list[Placement]:
     """Wait until ELB lists none of the targets any more, or as unused; return them as last seen."""
-    seen = _look_until(targets.left, options, clients, clock, draining, progress)
+    seen = list(draining)
+    _show(progress, seen, targets.left)
+    for _elapsed in clock(options.wait_timeout, INTERVAL):
+        waited_for = {place.group for place in seen if not targets.left(place)}
+        if waited_for:
+            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
+            _show(progress, seen, targets.left)
+        if all(map(targets.left, seen)):
+            break
     for place in seen:
         if not targets.left(place):
             _fail(failures, place, f"not drained after {options.wait_timeout} s: {place.words()}")

@@ -149,6 +149,12 @@ def test_waiting_calls_are_told(served: Served) -> None:
             served.control.fault(wrong[0], parties=wrong[1])
 
 
+def test_spared_operations_are_not_hit_and_not_counted(served: Served) -> None:
+    served.control.fault("park", mutating=True, ordinals=[1], spared=["update_leases"])
+    assert not served.ledger.begin("kubernetes", "update_leases", mutating=True).fault
+    assert served.ledger.begin("ec2", "RunInstances", mutating=True).fault
+
+
 def test_a_share_with_a_seed_is_drawn_by_lot(served: Served) -> None:
     """The same calls with the same seed, others with another, about as many as the share says, and sometimes several in a row."""
 

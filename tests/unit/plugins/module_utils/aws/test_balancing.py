@@ -181,10 +181,19 @@ def test_B5_target_that_stays_unhealthy_fails_with_elbs_reason() -> None:
 
 def test_B5_ingress_target_is_waited_for_past_initial_then_a_warning() -> None:
     aws = read(Exchange(), WEB).expect("RegisterTargets", put(WEB, ("i-1", 443)), {})
-    read(read(aws, WEB, ("i-1", 443, "initial")), WEB, ("i-1", 443, "unhealthy"), reason="Target.FailedHealthChecks")
+    for state in ("initial", "unhealthy", "unhealthy"):
+        read(aws, WEB, ("i-1", 443, state), reason="Target.FailedHealthChecks")
     outcome = play(aws, WEB)
     assert outcome.failures == {}
     assert outcome.warnings == ["n1: target group web, target i-1 port 443: unhealthy (Target.FailedHealthChecks told so)"]
+
+
+def test_B5_ingress_target_whose_pods_are_only_starting_is_looked_at_once_more() -> None:
+    aws = read(Exchange(), WEB).expect("RegisterTargets", put(WEB, ("i-1", 443)), {})
+    for state in ("initial", "unhealthy", "healthy"):
+        read(aws, WEB, ("i-1", 443, state))
+    outcome = play(aws, WEB)
+    assert (outcome.failures, outcome.warnings) == ({}, [])
 
 
 def test_B5_ingress_target_can_be_required_to_be_healthy() -> None:
