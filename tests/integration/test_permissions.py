@@ -135,7 +135,9 @@ def test_the_policy_has_exactly_the_actions_that_are_called(log: Log) -> None:
 
 
 def test_the_role_has_exactly_the_verbs_that_are_called(log: Log) -> None:
-    assert {f"{verb}_{resource}" for rule in ROLE["rules"] for resource in rule["resources"] for verb in rule["verbs"]} == log.kubernetes
+    allowed = {f"{verb}_{resource}" for rule in ROLE["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    # Claims are read where the pods of a drained node have volumes, which is chance.
+    assert allowed == log.kubernetes | {"get_persistentvolumeclaims"}
 
 
 def test_every_call_meets_the_policys_conditions(log: Log) -> None:
