@@ -15,13 +15,16 @@ Connected = t.Callable[[asyncio.StreamReader, asyncio.StreamWriter], t.Awaitable
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the end, then half-close."""
-    with contextlib.suppress(OSError, asyncio.CancelledError):
-        while data := await reader.read(CHUNK):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+    """Copy until the end, then half-close. Where one side breaks the other does, too: it would wait for ever."""
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            while data := await reader.read(CHUNK):
+                writer.write(data)
+                await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
+    except OSError:
+        writer.transport.abort()
 
 
 class Ports:
