@@ -21,18 +21,12 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome impor
 from tests.sandbox.calls import Fault
 from tests.sandbox.kubernetes import seed
 from tests.sandbox.kubernetes.resources import NODES, PODS, STATEFULSETS
-from tests.unit.plugins.module_utils._kubernetes.conftest import ADDRESS, Lab
+from tests.unit.plugins.module_utils._kubernetes.conftest import ADDRESS, Lab, running
 
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Lab]:
-    """A cluster, and modules that look often."""
-    monkeypatch.setattr(nodes, "INTERVAL", 0.1)
-    monkeypatch.setattr(drain, "INTERVAL", 0.1)
-    made = Lab()
-    made.store.start()
-    yield made
-    made.store.stop()
+    yield from running(monkeypatch)
 
 
 @pytest.fixture

@@ -160,6 +160,12 @@ def _show(progress: _progress.Wait, places: t.Sequence[Placement], settled: t.Ca
             progress.arrived(name, next((place.state for place in mine if place.state not in ("healthy", "")), mine[0].state))
 
 
+def _look_again(options: TargetOptions, clients: Clients, seen: list[Placement], waiting: t.Iterable[Placement]) -> list[Placement]:
+    """The targets as they are now, with one read for each group that has any of those waited for."""
+    groups = {place.group for place in waiting}
+    return targets.refresh(seen, read_health(clients, [group for group in options.groups if group in groups]))
+
+
 def _unsettled(options: TargetOptions, places: t.Sequence[Placement]) -> list[Placement]:
     return [place for place in places if not targets.settled(place, options.require_healthy)]
 
@@ -175,8 +181,7 @@ def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, pla
     waiting, last = _unsettled(options, seen), False
     for _elapsed in clock(options.wait_timeout, INTERVAL):
         if waiting:
-            groups = {place.group for place in waiting}
-            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in groups]))
+            seen = _look_again(options, clients, seen, waiting)
         _show(progress, seen, lambda place: targets.settled(place, options.require_healthy))
         looked, waiting = bool(waiting), _unsettled(options, seen)
         if looked and not waiting and not last:
@@ -235,9 +240,8 @@ def _wait_left(
     seen = list(draining)
     _show(progress, seen, targets.left)
     for _elapsed in clock(options.wait_timeout, INTERVAL):
-        waited_for = {place.group for place in seen if not targets.left(place)}
-        if waited_for:
-            seen = targets.refresh(seen, read_health(clients, [group for group in options.groups if group in waited_for]))
+        if waiting := [place for place in seen if not targets.left(place)]:
+            seen = _look_again(options, clients, seen, waiting)
             _show(progress, seen, targets.left)
         if all(map(targets.left, seen)):
             break

@@ -85,14 +85,19 @@ class Lab:
         return [call.operation for call in self.ledger.calls]
 
 
-@pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Lab]:
+def running(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Lab]:
+    """A cluster, and modules that look often."""
     monkeypatch.setattr(nodes, "INTERVAL", 0.1)
     monkeypatch.setattr(drain, "INTERVAL", 0.1)
     made = Lab()
     made.store.start()
     yield made
     made.store.stop()
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Lab]:
+    yield from running(monkeypatch)
 
 
 @pytest.fixture
