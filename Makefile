@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ barriers: setup ## runs that meet right before a launch or an etcd leave, 20 tim
 
 faults: setup ## crashes and faults at every call, then the same again: all must converge; QUICK=1: what CI has time for
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
+
+docs: $(VENV)/.made-lint ## build the documentation's site into build/docs/html; any warning fails
+	$(BIN)/python -m tests.docs.build
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache
