@@ -13,8 +13,8 @@ version_added: 1.0.0
 description:
   - Works on a set of nodes and a set of target groups, in batches, with one read per target group however many nodes there are.
   - With O(state=present), waits until the targets are healthy in groups of the kinds in O(require_healthy). In other groups a target is only waited for
-    until its first health check is over, and one that is not healthy then is a warning, since a fresh worker is rightly unhealthy where its ingress pods
-    run elsewhere.
+    until its first health check is over. Those that are not healthy then are one warning, since a fresh worker is rightly unhealthy where its ingress pods
+    are only starting or run elsewhere.
   - A target that is draining is registered again. A target that ELB refuses does not keep out the others, and one that is refused because its instance
     does not run yet is tried again.
   - With O(state=absent), targets are deregistered with the port they are found on, whichever that is. The module waits until ELB does not list them any

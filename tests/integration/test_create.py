@@ -89,7 +89,7 @@ def test_label_and_taint_are_there_before_any_pod(batch: Scene) -> None:
 
 def test_a_worker_without_ingress_pods_is_a_warning(batch: Scene) -> None:
     assert states(batch.node("fargle-worker-11")) == {(group, "unhealthy") for group in INGRESS}
-    assert "[WARNING]: fargle-worker-11" in " ".join(batch.run.output.split())
+    assert "[WARNING]: no traffic yet for fargle-worker-11: unhealthy" in " ".join(batch.run.output.split())
     assert "unhealthy" in batch.run.output
     assert "DEPRECATION" not in batch.run.output
 

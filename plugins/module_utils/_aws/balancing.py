@@ -188,11 +188,11 @@ def _wait_registered(options: TargetOptions, clients: Clients, clock: Clock, pla
             waiting, last = [place for place in seen if place.state != "healthy"], True
         if not waiting:
             break
-    for place in seen:
-        if place.state != "healthy" and place.group.kind in options.require_healthy:
+    sick = [place for place in seen if place.state != "healthy"]
+    for place in sick:
+        if place.group.kind in options.require_healthy:
             _fail(outcome.failures, place, f"not healthy after {options.wait_timeout} s: {place.words()}")
-        elif place.state != "healthy":
-            outcome.warnings.append(f"{place.node.name}: {place.words()}")
+    outcome.warnings += targets.alike(place for place in sick if place.group.kind not in options.require_healthy)
     now = {(place.node, place.key): place for place in seen}
     outcome.nodes = _results(options, [now.get((place.node, place.key), place) for place in places])
 

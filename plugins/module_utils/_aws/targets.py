@@ -123,15 +123,33 @@ class Placement:
         target = f"{self.group.name}:{self.port}"
         return Step(verb, self.node.name, target, before=here if self.state else None, after=after if verb == "register" else None)
 
+    def health(self) -> str:
+        """How it is, for messages."""
+        why = " ".join(word for word in (self.reason, self.description) if word)
+        return f"{self.state or 'not listed'}{f' ({why})' if why else ''}"
+
     def words(self) -> str:
         """Where it is and how it is, for messages."""
-        why = " ".join(word for word in (self.reason, self.description) if word)
-        state = self.state or "not listed"
-        return f"target group {self.group.name}, target {self.target_id} port {self.port}: {state}{f' ({why})' if why else ''}"
+        return f"target group {self.group.name}, target {self.target_id} port {self.port}: {self.health()}"
 
     def result(self) -> Item:
         """As nlb_target returns it."""
         return {"target_group_arn": self.group.arn, "target_group": self.group.name, "port": self.port, "state": self.state, "reason": self.reason}
+
+
+def alike(places: t.Iterable[Placement]) -> list[str]:
+    """Those that get no traffic yet, in one sentence for all that are so for the same reason: a hundred new nodes are not a thousand warnings."""
+    by_health: dict[str, list[Placement]] = {}
+    for place in places:
+        by_health.setdefault(place.health(), []).append(place)
+    return [
+        f"no traffic yet for {', '.join(_each(place.node.name for place in same))}: {health} in {', '.join(_each(place.group.name for place in same))}"
+        for health, same in by_health.items()
+    ]
+
+
+def _each(names: t.Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
 
 
 # ARN → targets as classify.target returns them; None: the group does not exist (any more).

@@ -185,7 +185,18 @@ def test_B5_ingress_target_is_waited_for_past_initial_then_a_warning() -> None:
         read(aws, WEB, ("i-1", 443, state), reason="Target.FailedHealthChecks")
     outcome = play(aws, WEB)
     assert outcome.failures == {}
-    assert outcome.warnings == ["n1: target group web, target i-1 port 443: unhealthy (Target.FailedHealthChecks told so)"]
+    assert outcome.warnings == ["no traffic yet for n1: unhealthy (Target.FailedHealthChecks told so) in web"]
+
+
+def test_targets_that_are_alike_are_one_warning() -> None:
+    aws = read(read(Exchange(), WEB), BY_IP)
+    aws.expect("RegisterTargets", put(WEB, ("i-1", 443), ("i-2", 443)), {})
+    aws.expect("RegisterTargets", put(BY_IP, ("10.0.0.1", 80), ("10.0.0.2", 80)), {})
+    for _look in range(2):
+        read(aws, WEB, ("i-1", 443, "unhealthy"), ("i-2", 443, "unhealthy"))
+        read(aws, BY_IP, ("10.0.0.1", 80, "unhealthy"), ("10.0.0.2", 80, "unused"))
+    outcome = play(aws, WEB, BY_IP, nodes=[node(1), node(2)])
+    assert outcome.warnings == ["no traffic yet for n1, n2: unhealthy in web, byip", "no traffic yet for n2: unused in byip"]
 
 
 def test_B5_ingress_target_whose_pods_are_only_starting_is_looked_at_once_more() -> None:
