@@ -9,7 +9,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs artifact clean
 
 help: ## show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ lint: $(VENV)/.made-lint ## sanity, ansible-lint, ruff, mypy, yamllint, docs
 
 oldest: $(OLDEST)/.made ## unit tests and one create and delete on the oldest supported ansible-core
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" tests/unit/plugins tests/integration/test_find_cluster.py tests/integration/test_smoke.py
+
+artifact: $(VENV)/.made-lint ## build the tarball, look at what it holds, have galaxy-importer judge it, install it and run it by FQCN
+	$(PYTEST) -q tests/artifact
 
 conformance: setup ## Talos' own Go libraries against machine configs, the simulator and the client (needs Go)
 	tests/conformance/run
