@@ -9,10 +9,10 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs artifact clean
+.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs getting-started artifact clean
 
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 # One marker file per environment: remade when the requirements it was made from change.
 $(VENV)/.made: requirements.txt requirements-dev.txt constraints.txt
@@ -32,8 +32,8 @@ setup: $(VENV)/.made ## make the environment in .venv
 demo: setup ## add and delete nodes on a local cloud, as a newcomer would
 	$(BIN)/python -m tests.demo
 
-sandbox: setup ## run the local cloud in the foreground; prints the exports to use it
-	@$(BIN)/python -m tests.sandbox
+sandbox: setup ## run the local cloud in the foreground; prints the exports to use it, and with ENV_FILE=… writes them there
+	@$(BIN)/python -m tests.sandbox $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
 test: setup ## unit and integration tests
 	$(PYTEST) -n 2 --dist loadgroup
@@ -73,6 +73,9 @@ faults: setup ## crashes and faults at every call, then the same again: all must
 
 docs: $(VENV)/.made-lint ## build the documentation's site into build/docs/html; any warning fails
 	$(BIN)/python -m tests.docs.build
+
+getting-started: setup ## type what docs/getting-started.md says, in an empty home
+	$(BIN)/python -m tests.docs.getting_started
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache

@@ -50,16 +50,17 @@ def generate_reference() -> None:
     """The pages of modules, filters and roles, from their documentation."""
     folder = SOURCE / "collection"
     folder.mkdir()
-    command = [BIN / "antsibull-docs", "collection", "--use-current", "--fail-on-error", "--squash-hierarchy", "--dest-dir", folder, COLLECTION]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(command, check=True, env=environment)
+    program: list[str | Path] = [BIN / "antsibull-docs", "collection", "--use-current", "--fail-on-error"]
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections"), "PATH": path}
+    subprocess.run([*program, "--squash-hierarchy", "--dest-dir", folder, COLLECTION], check=True, env=environment)
 
 
 def main() -> int:
     """Build; returns Sphinx' exit code."""
     copy_pages()
     generate_reference()
-    command = [BIN / "sphinx-build", "-q", "-n", "-W", "--keep-going", "-d", BUILD / "doctrees", SOURCE, BUILD / "html"]
+    command: list[str | Path] = [BIN / "sphinx-build", "-q", "-n", "-W", "--keep-going", "-d", BUILD / "doctrees", SOURCE, BUILD / "html"]
     code = subprocess.run(command, check=False).returncode
     print("docs: warnings, see above" if code else f"docs: {BUILD / 'html' / 'index.html'}")
     return code
