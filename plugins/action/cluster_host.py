@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make the cluster that a run is about the one host of its target group, whatever the inventory looks like."""
+"""Make the cluster that a play is about the one host of a group, whatever the inventory looks like."""
 
 from __future__ import annotations
 
 import json
 import re
 import typing as t
+from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
+from ansible import context
+from ansible.errors import AnsibleActionFail, AnsibleActionSkip
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -19,7 +21,8 @@ from ..plugin_utils import _preparation
 # Ansible's main process loads this action, the first of every playbook's, before it forks for it.
 _preparation.prepare()
 
-TARGET = "k8s_cluster_manager_target"
+# The group whose only host a cluster is. One for each: a run may be about several.
+TARGET = "k8s_cluster_manager_{}"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Names that Ansible has a meaning for.
 NO_CLUSTERS = ("all", "ungrouped", "localhost")
@@ -43,9 +46,10 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(ARGUMENTS)
         variables = task_vars or {}
+        self._check_tags(variables)
         groups: Groups = variables["groups"]
         cluster = _name(options["cluster"])
-        _check_known(cluster, groups)
+        _check_known(cluster, groups, variables["hostvars"])
         host, own_groups = place(cluster, groups)
         self._check_limit(cluster, {"all": [host], **dict.fromkeys(own_groups, [host])}, variables)
         known = variables["hostvars"][cluster] if cluster in groups["all"] else {}
@@ -54,6 +58,16 @@ class ActionModule(ActionBase):
         here = {} if elsewhere else {"ansible_connection": "local", "ansible_python_interpreter": variables["ansible_playbook_python"]}
         result.update(changed=False, add_host={"host_name": host, "groups": own_groups, "host_vars": {"cluster_name": cluster, **here}})
         return result
+
+    def _check_tags(self, variables: dict[str, t.Any]) -> None:
+        """Fail where --tags leaves out the tasks that follow: the run would be green and have done nothing. A playbook that imports this one may."""
+        chosen, tags = variables["ansible_run_tags"], [tag for tag in self._task.tags if tag != "always"]
+        if {"all", *(["tagged", *tags] if tags else ["untagged"])} & set(chosen):
+            return
+        own = Path(self._task.get_path().rpartition(":")[0]).stem
+        if own in [name.rpartition("/")[2].removesuffix(".yml").rpartition(".")[2] for name in context.CLIARGS["args"]]:
+            raise AnsibleActionFail(f"--tags {','.join(chosen)} leaves out what {own} does: its steps belong together. Use --check for its checks alone.")
+        raise AnsibleActionSkip("left out by --tags")
 
     def _check_limit(self, cluster: str, added: Groups, variables: dict[str, t.Any]) -> None:
         """Fail where --limit leaves the host out: the next play would be green for having no host."""
@@ -72,9 +86,10 @@ def place(cluster: str, groups: Groups) -> tuple[str, list[str]]:
     A host of the cluster's name is the cluster. In a group of its name the hosts are nodes: there a host of another name stands for the
     cluster, so that the group's variables apply and no node is taken for a cluster.
     """
+    target = TARGET.format(cluster)
     if cluster in groups and cluster not in groups["all"]:
-        return f"cluster-{cluster}", [TARGET, cluster]
-    return cluster, [TARGET]
+        return f"cluster-{cluster}", [target, cluster]
+    return cluster, [target]
 
 
 def _name(given: t.Any) -> str:
@@ -88,10 +103,12 @@ def _name(given: t.Any) -> str:
     return name
 
 
-def _check_known(cluster: str, groups: Groups) -> None:
-    """Fail for a cluster that is missing in an inventory that knows any host."""
-    others = sorted(set(groups["all"]) - {"localhost"})
-    if others and cluster not in groups and cluster not in groups["all"]:
+def _check_known(cluster: str, groups: Groups, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    """Fail for a cluster that is missing in an inventory that knows any host. Clusters that were added by this run are in no inventory."""
+    if cluster in groups or cluster in groups["all"]:
+        return
+    others = [name for name in sorted(set(groups["all"]) - {"localhost"}) if hosts[name].get("inventory_file")]
+    if others:
         raise AnsibleActionFail(
             f"cluster: the inventory has no host and no group {cluster}. It knows {', '.join(others)}. "
             f"Correct the name, add {cluster} as a host, or run without an inventory."

@@ -13,12 +13,14 @@ version_added: 1.0.0
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 description:
-  - The collection's roles run on a host that stands for a cluster. This makes it, the only one in the group C(k8s_cluster_manager_target), for the next play.
+  - The collection's roles run on a host that stands for a cluster. This makes it, the only one in the group C(k8s_cluster_manager_<cluster>), for
+    the next play.
   - Without an inventory, a local host of the cluster's name is added. A host of that name in the inventory is used as it is, modules run where its
     C(ansible_host) or C(ansible_connection) says. A group of that name holds nodes; a host C(cluster-<name>) is added to it, so that the group's
     variables apply.
   - It fails for a name that is a pattern or has a meaning in Ansible, for a cluster that the inventory does not know although it knows others, and where
-    C(--limit) leaves the cluster out, since the next play would run on no host and look successful.
+    C(--limit) or C(--tags) leaves the cluster or its steps out, since the next play would run on no host and look successful. A playbook that imports
+    another one may leave it out by tags.
   - No host is contacted. Ansible reports an added host as a change; where that is not wanted, set C(changed_when).
 extends_documentation_fragment:
   - k8s_cluster.manager.attributes
@@ -43,7 +45,7 @@ EXAMPLES = r"""
       changed_when: false
 
 - name: Add a worker
-  hosts: k8s_cluster_manager_target
+  hosts: k8s_cluster_manager_fargle
   gather_facts: false
   roles:
     - role: k8s_cluster.manager.create_node
@@ -56,6 +58,6 @@ add_host:
   type: dict
   sample:
     host_name: fargle
-    groups: [k8s_cluster_manager_target]
+    groups: [k8s_cluster_manager_fargle]
     host_vars: {cluster_name: fargle, ansible_connection: local}
 """
