@@ -22,7 +22,7 @@ ALLOWED = re.compile(
     | changelogs/(changelog|config)\.yaml
     | collections/requirements\.yml
     | docs/([\w-]+/)*[\w-]+\.(md|rst|svg|png|json|ya?ml)
-    | inventories/example/([\w-]+/)*[\w-]+\.yml
+    | inventories/(example|nodes)/([\w-]+/)*[\w-]+\.yml
     | meta/(runtime|execution-environment|ee-collections)\.yml | meta/ee-(requirements|bindep)\.txt
     | playbooks/([\w-]+/)*\w+\.yml
     | plugins/(action|doc_fragments|filter|module_utils|modules|plugin_utils)/(\w+/)*\w+\.(py|yml)
