@@ -14,6 +14,7 @@ description:
   - The lease lasts 60 seconds from its latest renewal. The modules that have the option C(lease) renew it while they run, and stop where it is lost.
   - Its holder identity says O(operation), O(nodes), user and host. A run that repeats a killed one, and so has the same, takes the lease over at once;
     others do when it has ended by itself. Should the first run still live, it finds that it has lost the lease.
+  - A run may note in it what it has begun with O(unfinished). That outlives the run, and those who take the lease after it, until a run notes something else.
   - Times are the API server's, so the clock of the machine that this runs on does not matter.
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
@@ -40,14 +41,20 @@ options:
   state:
     description:
       - V(present) takes the lease. In check mode its holder is only shown.
-      - V(absent) gives it back, where it is this holder's still.
+      - V(absent) gives it back, where it is this holder's still. One in which something is noted stays, as nobody's.
     type: str
     choices: [present, absent]
     default: present
   acquired:
     description:
-      - Which acquisition is given back, as RV(acquired) told it. Nothing happens when there is a later one. Without it, any of this holder's.
+      - Which acquisition is given back, or noted in, as RV(acquired) told it. Nothing is given back when there is a later one. Without it, any of
+        this holder's is.
     type: str
+  unfinished:
+    description:
+      - With O(state=present) and O(acquired), the lease is not taken but renewed, and this noted in it, in the annotation C(k8s-cluster-manager/unfinished).
+      - An empty one notes that nothing is unfinished.
+    type: dict
   wait_timeout:
     description: Seconds to wait while others hold the lease. The failure then names the holder.
     type: int
@@ -89,6 +96,11 @@ acquired:
   returned: success
   type: str
   sample: "2026-11-22T15:00:00.250000Z"
+unfinished:
+  description: What is noted in it.
+  returned: when it was taken, or noted in
+  type: dict
+  sample: {fargle-worker-3: {instance_id: i-0123456789abcdef0}}
 waited_for:
   description: The holder identities that it waited for.
   returned: when it was taken
@@ -116,10 +128,12 @@ def main() -> None:
             "nodes": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "acquired": {"type": "str"},
+            "unfinished": {"type": "dict"},
             "wait_timeout": {"type": "int", "default": 600},
         },
         required_one_of=SOURCES,
         mutually_exclusive=SOURCES,
+        required_by={"unfinished": ("acquired",)},
         supports_check_mode=True,
     )
 

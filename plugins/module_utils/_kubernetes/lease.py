@@ -9,6 +9,8 @@
 A run that repeats a killed one bears the same holder identity and takes it over at once; the time at which it was acquired tells the two
 apart, so that the first, should it live, finds that it has lost it. Times are those of the API server, which its answers bear: the clocks of
 two laptops may differ by more than a lease lasts.
+
+A holder may note in it what is not to be forgotten should he die: that stays, whoever holds the lease, until it is noted that nothing is left.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ TARGET = f"lease/{calls.LEASE_NAMESPACE}/{calls.LEASE_NAME}"
 DURATION = 60
 RENEWAL = 20.0
 INTERVAL = 2.0
+# Where it is noted what a run has begun and not finished.
+ANNOTATION = "k8s-cluster-manager/unfinished"
 # The option of modules that wait: they keep the lease meanwhile. Text, because it holds a kubeconfig.
 LEASE_OPTION: dict[str, t.Any] = {"lease": {"type": "str", "no_log": True}}
 
@@ -60,12 +64,13 @@ class Held:
 
 @dataclasses.dataclass(frozen=True)
 class LeaseOptions:
-    """What k8s_lease is asked. acquired, for its release: which acquisition is meant, any of the holder's when empty. Seconds for the wait."""
+    """What k8s_lease is asked. acquired: which acquisition is meant, any of the holder's when empty. unfinished: what to note. Seconds for the wait."""
 
     holder: str
     state: str
     acquired: str
     wait_timeout: float
+    unfinished: Object | None = None
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> LeaseOptions:
@@ -73,8 +78,8 @@ class LeaseOptions:
         operation = params["operation"].strip()
         if not operation:
             raise InputError("operation is empty.")
-        who = f"{_user()}@{socket.gethostname()}"
-        return cls(" ".join(filter(None, [operation, ",".join(params["nodes"]), who])), params["state"], params["acquired"] or "", params["wait_timeout"])
+        holder = " ".join(filter(None, [operation, ",".join(params["nodes"]), f"{_user()}@{socket.gethostname()}"]))
+        return cls(holder, params["state"], params["acquired"] or "", params["wait_timeout"], params["unfinished"])
 
 
 def _user() -> str:
@@ -90,14 +95,25 @@ def held(lease: Object | None) -> Held:
     return Held(spec.get("holderIdentity") or "", spec.get("acquireTime") or "")
 
 
+def noted(lease: Object | None) -> Object:
+    """What a Lease says that a run has begun and not finished."""
+    text = ((lease or {}).get("metadata", {}).get("annotations") or {}).get(ANNOTATION) or "{}"
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        raise ManagerError(f"{TARGET}: its annotation {ANNOTATION} is not a JSON object: {text}. Correct it, or remove it if nothing is unfinished.") from None
+
+
 def work(options: LeaseOptions, api: Api, check_mode: bool, clock: Clock = ticks) -> Outcome:
-    """Take the lease, or give it back."""
+    """Take the lease, note something in it, or give it back."""
     if options.state == "absent":
         return give_back(options, api, check_mode)
+    if options.unfinished is not None:
+        return note(options, api, check_mode)
     if check_mode:
         lease = calls.read_lease(api)
         waits = not is_free(lease, options.holder, api.now())
-        outcome = Outcome(steps=[take_step(lease, options.holder)], values=dataclasses.asdict(held(lease)))
+        outcome = Outcome(steps=[take_step(lease, options.holder)], values={**dataclasses.asdict(held(lease)), "unfinished": noted(lease)})
         outcome.warnings = [f"{TARGET}: {holder_text(lease, api.now())}. A run would wait for it."] if waits else []
         return outcome
     return take(options, api, clock)
@@ -140,7 +156,7 @@ def take(options: LeaseOptions, api: Api, clock: Clock) -> Outcome:
                 lease = calls.read_lease(api, attempts=1)
                 if is_free(lease, options.holder, api.now()):
                     taken = calls.write_lease(api, _acquisition(lease, options.holder, api.now()), attempts=1)
-                    values = {**dataclasses.asdict(held(taken)), "waited_for": waited_for}
+                    values = {**dataclasses.asdict(held(taken)), "waited_for": waited_for, "unfinished": noted(taken)}
                     return Outcome(steps=[take_step(lease, options.holder)], values=values)
             except KubernetesError as error:
                 # 409: somebody was faster, or it was us and the answer got lost.
@@ -171,16 +187,50 @@ def timestamp(now: float) -> str:
     return datetime.datetime.fromtimestamp(now, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def note(options: LeaseOptions, api: Api, check_mode: bool) -> Outcome:
+    """Note what is unfinished, and renew the lease. Raises LeaseLostError when it is not ours any more; in check mode there is none to lose."""
+    mine, lease = Held(options.holder, options.acquired), calls.read_lease(api)
+    before, after = noted(lease), options.unfinished or {}
+    if not check_mode:
+        if lease is None or held(lease) != mine:
+            raise _lost(lease, mine)
+        calls.write_lease(api, _renewal(_annotated(lease, after), api.now()))
+    steps = [Step("note", "", TARGET, before={"unfinished": before}, after={"unfinished": after})] if before != after else []
+    return Outcome(steps=steps, values={**dataclasses.asdict(held(lease)), "unfinished": after})
+
+
+def _annotated(lease: Object, unfinished: Object) -> Object:
+    others = {key: value for key, value in (lease["metadata"].get("annotations") or {}).items() if key != ANNOTATION}
+    own = {ANNOTATION: json.dumps(unfinished, sort_keys=True)} if unfinished else {}
+    return {**lease, "metadata": {**lease["metadata"], "annotations": {**others, **own}}}
+
+
+def _renewal(lease: Object, now: float) -> Object:
+    return {"metadata": lease["metadata"], "spec": {**lease["spec"], "renewTime": timestamp(now)}}
+
+
 def give_back(options: LeaseOptions, api: Api, check_mode: bool) -> Outcome:
-    """Delete the lease if it is still this holder's, and this acquisition."""
+    """Let others have the lease, if it is still this holder's, and this acquisition. What is unfinished stays noted in it; else it is deleted."""
     lease = calls.read_lease(api)
     owner = held(lease)
     if lease is None or owner.holder != options.holder or options.acquired not in ("", owner.acquired):
         return Outcome(values=dataclasses.asdict(owner))
     if not check_mode:
+        _vacate(api, lease)
+    return Outcome(steps=[Step("release", "", TARGET, before={"holder": options.holder})], values=dataclasses.asdict(Held()))
+
+
+def _vacate(api: Api, lease: Object) -> None:
+    if not noted(lease):
         # A refusal for another version (409) means that it is somebody else's by now.
         calls.delete_lease(api, lease)
-    return Outcome(steps=[Step("release", "", TARGET, before={"holder": options.holder})], values=dataclasses.asdict(Held()))
+        return
+    nobodys = {key: value for key, value in lease["spec"].items() if key != "holderIdentity"}
+    try:
+        calls.write_lease(api, {"metadata": lease["metadata"], "spec": nobodys})
+    except KubernetesError as error:
+        if error.status != 409:
+            raise
 
 
 class Keeper:
@@ -198,10 +248,9 @@ class Keeper:
         began = time.monotonic()
         lease = calls.read_lease(self._api, attempts)
         if lease is None or held(lease) != self._mine:
-            self._lost = LeaseLostError(f"{TARGET} was lost: {_taken_text(lease, self._mine)}. Nothing further was done; the same command goes on from here.")
+            self._lost = _lost(lease, self._mine)
             raise self._lost
-        renewed = {"metadata": lease["metadata"], "spec": {**lease["spec"], "renewTime": timestamp(self._api.now())}}
-        calls.write_lease(self._api, renewed, attempts)
+        calls.write_lease(self._api, _renewal(lease, self._api.now()), attempts)
         self._renewed = began
 
     def confirm(self) -> None:
@@ -221,6 +270,10 @@ class Keeper:
                 return
             except ManagerError as error:
                 self._trouble = str(error)
+
+
+def _lost(lease: Object | None, mine: Held) -> LeaseLostError:
+    return LeaseLostError(f"{TARGET} was lost: {_taken_text(lease, mine)}. Nothing further was done; the same command goes on from here.")
 
 
 def _taken_text(lease: Object | None, mine: Held) -> str:

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils import _permit, _progress
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, WaitTimeout
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._errors import InputError, ManagerError, WaitTimeout
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import api as calls
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes import lease
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.client import Api
@@ -136,13 +136,70 @@ def test_an_answer_that_gets_lost_does_not_lock_ourselves_out(lab: Lab, api: Api
 
 
 def test_check_mode_takes_nothing_and_shows_the_holder(api: Api) -> None:
-    assert work(asked(BOB), api, check_mode=True).values == {"holder": "", "acquired": ""}
+    assert work(asked(BOB), api, check_mode=True).values == {"holder": "", "acquired": "", "unfinished": {}}
     assert calls.read_lease(api) is None
     take(api, ALICE)
     seen = work(asked(BOB), api, check_mode=True)
     assert seen.values["holder"] == ALICE
     assert seen.warnings[0].startswith(f"lease/kube-system/k8s-cluster-manager: {ALICE} holds it since ")
     assert held(calls.read_lease(api)).holder == ALICE
+
+
+def noting(taken: Outcome, unfinished: dict[str, t.Any]) -> LeaseOptions:
+    return LeaseOptions(taken.values["holder"], "present", taken.values["acquired"], 10.0, unfinished)
+
+
+def test_what_is_noted_outlives_the_run_and_those_that_hold_the_lease_after_it(api: Api) -> None:
+    taken = take(api, ALICE)
+    step = work(noting(taken, {"w-1": {"instance_id": "i-1"}}), api, check_mode=False).steps[0]
+    assert (step.verb, step.before, step.after) == ("note", {"unfinished": {}}, {"unfinished": {"w-1": {"instance_id": "i-1"}}})
+    work(asked(ALICE, "absent"), api, check_mode=False)
+    assert held(calls.read_lease(api)) == Held("", taken.values["acquired"])
+    other = take(api, BOB)
+    assert other.values["unfinished"] == {"w-1": {"instance_id": "i-1"}}
+    work(asked(BOB, "absent"), api, check_mode=False)
+    assert lease.noted(calls.read_lease(api)) == {"w-1": {"instance_id": "i-1"}}
+
+
+def test_a_lease_in_which_nothing_is_left_to_do_goes_when_it_is_given_back(api: Api) -> None:
+    taken = take(api, ALICE)
+    work(noting(taken, {"w-1": {}}), api, check_mode=False)
+    assert work(noting(taken, {"w-1": {}}), api, check_mode=False).steps == []
+    assert [step.verb for step in work(noting(taken, {}), api, check_mode=False).steps] == ["note"]
+    work(asked(ALICE, "absent"), api, check_mode=False)
+    assert calls.read_lease(api) is None
+
+
+def test_only_who_holds_the_lease_notes_in_it(api: Api) -> None:
+    taken = take(api, ALICE)
+    aged(api, 61)
+    take(api, BOB)
+    with pytest.raises(LeaseLostError, match=f"was lost: {BOB} took it over"):
+        work(noting(taken, {"w-1": {}}), api, check_mode=False)
+    assert lease.noted(calls.read_lease(api)) == {}
+
+
+def test_noting_renews_the_lease(api: Api) -> None:
+    taken = take(api, ALICE)
+    aged(api, 50)
+    work(noting(taken, {}), api, check_mode=False)
+    found = calls.read_lease(api)
+    assert found and lease.left(found, api.now()) > 58
+
+
+def test_check_mode_notes_nothing(api: Api) -> None:
+    assert work(LeaseOptions(ALICE, "present", "", 10.0, {"w-1": {}}), api, check_mode=True).values["unfinished"] == {"w-1": {}}
+    assert calls.read_lease(api) is None
+
+
+def test_a_note_that_somebody_spoilt_is_not_taken_for_none(api: Api) -> None:
+    take(api, ALICE)
+    found = calls.read_lease(api)
+    assert found
+    found["metadata"]["annotations"] = {lease.ANNOTATION: "w-1"}
+    calls.write_lease(api, found)
+    with pytest.raises(ManagerError, match="k8s-cluster-manager/unfinished is not a JSON object: w-1"):
+        take(api, ALICE)
 
 
 def test_times_are_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +294,7 @@ def test_a_lease_option_that_is_none_is_refused_without_its_text() -> None:
 def test_the_holder_says_what_and_who(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "one")
     monkeypatch.setattr("getpass.getuser", lambda: "alice")
-    params = {"operation": "delete_node", "nodes": ["cp-1", "cp-2"], "state": "present", "acquired": None, "wait_timeout": 1}
+    params = {"operation": "delete_node", "nodes": ["cp-1", "cp-2"], "state": "present", "acquired": None, "wait_timeout": 1, "unfinished": None}
     assert LeaseOptions.of(params).holder == "delete_node cp-1,cp-2 alice@one"
     with pytest.raises(InputError):
         LeaseOptions.of({**params, "operation": " "})
