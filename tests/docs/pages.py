@@ -20,6 +20,12 @@ def site_pages() -> list[Path]:
     return [page for pattern in patterns for page in sorted(ROOT.glob(pattern))]
 
 
+@functools.cache
+def documented_pages() -> list[Path]:
+    """The pages whose code blocks are held to what they show."""
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
+
+
 def forge(path: Path) -> str:
     """The address of a file or folder of the checkout in the repository that galaxy.yml names."""
     repository = yaml.safe_load((ROOT / "galaxy.yml").read_text())["repository"]
