@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import typing as t
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.sandbox.fixture import RunningSandbox
 from .blocks import Block, blocks
 from .checks import shell_problems, yaml_problems
 from .documented import BIN, ENVIRONMENT
+from .files import lay_out
 from .getting_started import PAGE as GETTING_STARTED
 from .pages import ROOT, documented_pages
 from .running import RUN, Reader
@@ -54,7 +54,8 @@ def test_a_block_that_is_shown_is_right(block: Block) -> None:
 def test_what_a_page_says_can_be_typed(page: Path, cloud: RunningSandbox, tmp_path: Path) -> None:
     """On the sandbox, from top to bottom, in a folder with the files that the guides begin with."""
     home = tmp_path / "home"
-    shutil.copytree(ROOT / "tests" / "docs" / "home", home) if (ROOT / "tests" / "docs" / "home").exists() else home.mkdir()
+    home.mkdir()
+    lay_out(cloud.control.world()["vault"]["secret"], home)
     programs = tmp_path / "programs"
     programs.mkdir()
     # OpenBao's command line is Vault's.
