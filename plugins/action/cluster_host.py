@@ -32,7 +32,7 @@ Groups = t.Mapping[str, t.Sequence[str]]
 
 
 class ActionModule(ActionBase):
-    """Answers with an added host, as add_host does."""
+    """Adds a host, by ansible.builtin.add_host: how an action does that differs between releases of ansible-core."""
 
     # Once for a run, however many hosts the play has.
     BYPASS_HOST_LOOP = True
@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         # ansible_host and the like send the modules elsewhere, a bastion for example, where another Python is.
         elsewhere = "ansible_host" in known or "ansible_connection" in known
         here = {} if elsewhere else {"ansible_connection": "local", "ansible_python_interpreter": variables["ansible_playbook_python"]}
-        result.update(changed=False, add_host={"host_name": host, "groups": own_groups, "host_vars": {"cluster_name": cluster, **here}})
+        result.update(self._add_host({"name": host, "groups": own_groups, "cluster_name": cluster, **here}, variables), changed=False)
         return result
 
     def _check_tags(self, variables: dict[str, t.Any]) -> None:
@@ -68,6 +68,21 @@ class ActionModule(ActionBase):
         if own in [name.rpartition("/")[2].removesuffix(".yml").rpartition(".")[2] for name in context.CLIARGS["args"]]:
             raise AnsibleActionFail(f"--tags {','.join(chosen)} leaves out what {own} does: its steps belong together. Use --check for its checks alone.")
         raise AnsibleActionSkip("left out by --tags")
+
+    def _add_host(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """What ansible.builtin.add_host answers to these arguments."""
+        task = self._task.copy()
+        task.args = arguments
+        action = self._shared_loader_obj.action_loader.get(
+            "ansible.builtin.add_host",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return t.cast("dict[str, t.Any]", action.run(task_vars=variables))
 
     def _check_limit(self, cluster: str, added: Groups, variables: dict[str, t.Any]) -> None:
         """Fail where --limit leaves the host out: the next play would be green for having no host."""

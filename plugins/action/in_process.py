@@ -22,9 +22,13 @@ from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible.vars.clean import remove_internal_keys
 
 from ..module_utils import _progress
+
+try:
+    from ansible.vars.clean import remove_internal_keys
+except ImportError:  # ansible-core >= 2.21: a result that was read has it as a method
+    remove_internal_keys = None
 
 try:
     from ansible.module_utils import _internal as core
@@ -98,9 +102,16 @@ class ActionModule(ActionBase):
                 importlib.import_module(MODULES + self._task.action.rpartition(".")[2]).main()
             except SystemExit as end:
                 code = int(end.code or 0)
-        data = self._parse_returned_data({"rc": code, "stdout": answer.getvalue(), "stderr": ""}, *PROFILE)
-        remove_internal_keys(data)
-        return t.cast("dict[str, t.Any]", wrap_var(data))
+        return _cleaned(self._parse_returned_data({"rc": code, "stdout": answer.getvalue(), "stderr": ""}, *PROFILE))
+
+
+def _cleaned(data: t.Any) -> dict[str, t.Any]:
+    """A module's answer that was read, as core's own _execute_module passes it on: without the keys that are core's to set."""
+    if remove_internal_keys is None:
+        data.remove_internal_keys()
+        return t.cast("dict[str, t.Any]", data.as_result_dict(for_round_trip=True))
+    remove_internal_keys(data)
+    return t.cast("dict[str, t.Any]", wrap_var(data))
 
 
 def _same_interpreter(one: str, other: str) -> bool:

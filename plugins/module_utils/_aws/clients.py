@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 Client = t.Any
 
 # What botocore reads for every client, and of each service.
-MODELS = ("endpoints", "partitions", "sdk-default-configuration")
+MODELS = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 USER_AGENT = "k8s_cluster.manager"
 
 # A session made before the process of this task was forked, for the first to take it.

@@ -62,6 +62,12 @@ class Snapshot(t.NamedTuple):
     effects: list[tuple[str, t.Any]]
 
 
+def _copy(snapshot: Snapshot) -> Snapshot:
+    """A deep copy, but for the private keys of KMS: they never change, and older releases of cryptography cannot copy them."""
+    keys = [key.private_key for backend in snapshot.backends["kms"].values() for key in backend.keys.values()]
+    return copy.deepcopy(snapshot, {id(key): key for key in keys})
+
+
 class AwsPart:
     """Start it, point AWS_ENDPOINT_URL at `endpoint`, stop it.
 
@@ -237,7 +243,7 @@ class AwsPart:
         with self.lock:
             self.advance()
             stores = {name: dict(regions) for name, regions in self.stores().items()}
-            return copy.deepcopy(Snapshot(self.clock.now(), stores, self.conditions, list(self._effects)))
+            return _copy(Snapshot(self.clock.now(), stores, self.conditions, list(self._effects)))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Make the world what it was: instances, tokens, targets, and transitions under way.
@@ -247,7 +253,7 @@ class AwsPart:
         with self.lock:
             self._effects.clear()
             self._found.clear()
-            now, stores, conditions, effects = copy.deepcopy(snapshot)
+            now, stores, conditions, effects = _copy(snapshot)
             self._effects.extend(effects)
             for name, regions in self.stores().items():
                 regions.clear()

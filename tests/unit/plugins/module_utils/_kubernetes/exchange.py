@@ -117,6 +117,9 @@ def _certificate(name: str, key: t.Any, issuer: str, issuer_key: t.Any, is_ca: b
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
     )
+    if is_ca:
+        # As Talos and kubeadm make them; Python 3.13 insists on it.
+        builder = builder.add_extension(x509.KeyUsage(True, False, False, False, False, True, False, False, False), critical=True)
     return builder.sign(issuer_key, hashes.SHA256())
 
 

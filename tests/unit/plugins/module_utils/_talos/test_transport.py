@@ -275,8 +275,11 @@ def test_refused_connection(loop: Loop, authority: Authority) -> None:
 def test_silent_server_times_out(authority: Authority) -> None:
     ip = address()
 
+    async def silence(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(5)
+
     async def run() -> TalosError:
-        server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(5), ip, 50000)
+        server = await asyncio.start_server(silence, ip, 50000)
         async with server, Connection(Endpoint(ip), tls.unverified_context()) as connection:
             with pytest.raises(TalosError) as caught:
                 await connection.certificate(timeout=0.1)
