@@ -96,10 +96,13 @@ def _ansible_problems(program: str, given: list[str]) -> list[str]:
 
 def _playbook_call_problems(playbook: str, extra: list[t.Any]) -> list[str]:
     """A playbook of the collection, by full name or file, and its words."""
+    return _playbook_problems(playbook, {key: value for text in extra if not text.startswith("@") for key, value in parse_kv(text).items()})
+
+
+def _playbook_problems(playbook: str, given: t.Mapping[str, t.Any]) -> list[str]:
     name = playbook.removeprefix(f"{COLLECTION}.") if playbook.startswith(COLLECTION) else Path(playbook).stem
     if not (ROOT / "playbooks" / f"{name}.yml").exists():
         return [f"there is no playbook {playbook}"]
-    given = {key: value for text in extra if not text.startswith("@") for key, value in parse_kv(text).items()}
     known = {**role_options(), **{word: role_options()[option] for word, option in words(name).items()}}
     return wrong({key: value for key, value in given.items() if not key.startswith("ansible_")}, {**known})
 
@@ -139,7 +142,7 @@ def playbook_problems(document: Document, text: str) -> list[str]:
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
         return ["neither a playbook nor tasks; say in a comment above what it is"]
     found = [problem for one in document for problem in task_problems(one)]
-    return found + (_syntax_problems(text) if any("hosts" in one for one in document) else [])
+    return found + (_syntax_problems(text) if any("hosts" in one or "import_playbook" in one for one in document) else [])
 
 
 def task_problems(task: t.Mapping[str, t.Any]) -> list[str]:
@@ -150,6 +153,8 @@ def task_problems(task: t.Mapping[str, t.Any]) -> list[str]:
             found += [problem for inner in value for problem in task_problems(inner)]
         elif word == "roles":
             found += [problem for role in value for problem in _role_problems(role.get("role", ""), role.get("vars", {}))]
+        elif word.endswith("import_playbook"):
+            found += _playbook_problems(value, task.get("vars", {}))
         elif word.endswith((".include_role", ".import_role")):
             found += _role_problems(value["name"], task.get("vars", {}))
         elif word.startswith(COLLECTION):

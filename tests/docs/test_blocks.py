@@ -84,6 +84,7 @@ def test_a_block_with_a_mistake_is_found() -> None:
         ("- hosts: all\n  roles:\n    - role: k8s_cluster.manager.create_node\n      vars: {create_node_rolle: worker}", ""),
         ("- hosts: all\n  roles:\n    - role: k8s_cluster.manager.create_node\n      vars: {create_node_role: master}", ""),
         ("- hosts: all\n  task: []", ""),
+        ("- import_playbook: k8s_cluster.manager.create_node\n  vars: {cluster: fargle, number: 3}", ""),
         ("create_node_wait_timeout: long", "vars"),
         ("instance_typ: m5.large", "node config"),
         ("all: {hosts: {fargle: {cluster_dms: none}}}", "inventory"),
