@@ -42,7 +42,8 @@ class Block:
     @property
     def place(self) -> str:
         """Where it stands, for people."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        page = self.page.relative_to(ROOT) if ROOT in self.page.parents else self.page
+        return f"{page}:{self.line}"
 
 
 def blocks(page: Path) -> list[Block]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 # Seconds that one block may take: the first of them may install what it needs on a slow machine.
 TIMEOUT = 1200.0
+STOP_TIMEOUT = 20.0
 DONE = "--- the block is done ---"
 
 
@@ -78,9 +79,18 @@ class Terminal:
             printed.append(line)
 
     def close(self) -> None:
-        """Stop the shell and what runs in it as Ctrl-C would, then for good."""
+        """Stop what runs in it as Ctrl-C would, give it time to end, then end it for good."""
         with self._process:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                    os.killpg(self._process.pid, number)
-                    self._process.wait(20)
+            self._kill(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while self._kill(0) and time.monotonic() < deadline:
+                self._process.poll()
+                time.sleep(0.05)
+            self._kill(signal.SIGKILL)
+
+    def _kill(self, number: int) -> bool:
+        """Send a signal to all that runs in it; returns whether anything does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+            return True
+        return False

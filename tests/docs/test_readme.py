@@ -46,6 +46,15 @@ def test_links_lead_into_the_repository_and_to_what_there_is() -> None:
     assert [path for kind, path in found if not path.exists() or path.is_dir() != (kind == "tree")] == []
 
 
+@pytest.mark.parametrize("case", ["usual N=10", "usual_exact_count N=10", "create N=10", "usual_exact_count N=100", "create N=100"])
+def test_figures_are_those_of_the_page_on_performance(case: str) -> None:
+    """When they are measured anew, the README says the new ones."""
+    row = re.search(rf"^\| {case} \| ([\d.]+) \|", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE)
+    assert row
+    compared = README.partition("### Why not")[2].partition("## Testing")[0]
+    assert re.search(rf"\b{round(float(row.group(1)))}\b", compared)
+
+
 @pytest.mark.parametrize("page", documented_pages()[1:], ids=lambda page: str(page.relative_to(ROOT)))
 def test_other_pages_link_to_what_there_is(page: Path) -> None:
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^\s)]+)\)", page.read_text())]
