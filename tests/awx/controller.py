@@ -31,16 +31,19 @@ PLAY = re.compile(r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?import_playbook):\s
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """What may be in a field: kind is a type, or the endpoint that an id is of; texts may be null, which is blank."""
+    """What may be in a field: kind is a type, or the endpoint that an id is of; texts may be null, which is blank unless nullable."""
 
     kind: t.Union[type, str] = str
     needed: bool = False
     choices: tuple[t.Any, ...] = ()
     default: t.Any = None
+    nullable: bool = False
 
     @property
     def blank(self) -> t.Any:
         """What it is when nobody says."""
+        if self.nullable:
+            return None
         return self.default if self.default is not None else {str: "", bool: False, int: 0, dict: {}}.get(t.cast("type", self.kind))
 
     def problem(self, value: t.Any, known: t.Mapping[str, t.Mapping[int, Item]]) -> str:
@@ -87,7 +90,7 @@ FIELDS: dict[str, dict[str, Field]] = {
         **NAMED,
         "organization": Field("organizations", needed=True),
         "kind": Field(choices=("", "smart", "constructed")),
-        "host_filter": TEXT,
+        "host_filter": Field(nullable=True),
         "variables": TEXT,
         "prevent_instance_group_fallback": FALSE,
     },

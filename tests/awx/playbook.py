@@ -17,7 +17,8 @@ from ansible.template import Templar
 
 from . import credential_types, modules, survey
 
-PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = ROOT / "playbooks"
 PLAYBOOK = PLAYBOOKS / "configure_awx.yml"
 TASKS = PLAYBOOKS / "tasks/configure_awx.yml"
 DATA = PLAYBOOKS / "vars/configure_awx.yml"
@@ -120,10 +121,10 @@ def _words_problems(template: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     yield from (f"{template['name']}: {word}: why?" for word, why in left_out.items() if not (isinstance(why, str) and why))
 
 
-def words(playbook: str) -> set[str]:
-    """The words a playbook takes: what it gives a default of nothing, which its head must name too."""
-    text = (PLAYBOOKS.parent / playbook).read_text()
-    taken = set(re.findall(r"\{\{ (\w+) \| default\(''\)", text))
+def words(playbook: str, *tasks: str) -> set[str]:
+    """The words a playbook takes, with files of tasks beside it: what it gives a default of nothing, which its head must name too."""
+    text = "".join((ROOT / path).read_text() for path in (playbook, *tasks))
+    taken = set(re.findall(r"(?:\{\{|-) (\w+) \| default\(''\)", text))
     head = re.search(r"^# Words: ([^.]+)\.", text, re.MULTILINE)
     assert head, f"{playbook} does not say its words"
     named = set(re.sub(r"\n# ", " ", head[1]).split())

@@ -8,11 +8,14 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+import re
 import typing as t
 
 import pytest
+import yaml
 
 from tests.awx import playbook
+from tests.awx.controller import rule_problems
 
 pytestmark = pytest.mark.slow
 if importlib.util.find_spec("ansible_collections.awx") is None:
@@ -93,6 +96,22 @@ def test_without_clusters_the_cluster_is_typed_in() -> None:
     assert questions == {"text"}
     known = [call.arguments["survey_spec"]["spec"][0] for call in playbook.calls(TASKS, DATA, playbook.SAID) if call.module == "awx.awx.job_template"]
     assert all(question["type"] == "multiplechoice" and question["choices"] == ["fargle", "barney"] for question in known)
+
+
+def test_the_guide_says_words_that_are_understood() -> None:
+    """Its example, with every word of the playbook in its table."""
+    text = (playbook.ROOT / "docs/awx.md").read_text()
+    (example,) = (block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "project_url" in block)
+    said = yaml.safe_load(example.replace("{{", "").replace("}}", ""))
+    assert playbook.problems(TASKS, DATA, said) == []
+    assert all(rule_problems(one["rrule"]) == [] for one in said["schedules"])
+    taken = playbook.words("playbooks/configure_awx.yml", "playbooks/tasks/configure_awx.yml")
+    assert said.keys() < taken
+    assert {word for row in re.findall(r"^\| (`\w+`[^|]*)\|", text, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)} == taken
+    kinds = {one["type"] for one in said["credentials"].values()} - {"Amazon Web Services"}
+    assert kinds < {entry["name"] for entry in DATA["configure_awx_credential_types"]}
+    for entry in DATA["configure_awx_credential_types"]:
+        assert f"| {entry['name']} |" in text
 
 
 def test_every_playbook_has_a_template() -> None:
