@@ -2,14 +2,13 @@
 PYTHON ?= python3
 VENV ?= $(CURDIR)/.venv
 BIN := $(VENV)/bin
-OLDEST ?= $(CURDIR)/.venv-oldest
 PYTEST := $(BIN)/python -m pytest
 
 export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint oldest conformance mutants fuzz bench kills barriers faults docs getting-started artifact clean
+.PHONY: help setup demo sandbox test quick lint matrix oldest conformance mutants fuzz bench kills barriers faults docs getting-started artifact molecule release constraints clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,10 +20,6 @@ $(VENV)/.made: requirements.txt requirements-dev.txt constraints.txt
 
 $(VENV)/.made-lint: $(VENV)/.made requirements-lint.txt
 	$(PYTHON) tests/make_environment.py $(VENV) -r requirements-lint.txt -c constraints.txt
-	@touch $@
-
-$(OLDEST)/.made: requirements.txt requirements-dev.txt requirements-oldest.txt
-	$(PYTHON) tests/make_environment.py $(OLDEST) -r requirements-oldest.txt
 	@touch $@
 
 setup: $(VENV)/.made ## make the environment in .venv
@@ -44,11 +39,26 @@ quick: setup ## what to run between edits: unit tests
 lint: $(VENV)/.made-lint ## sanity, ansible-lint, ruff, mypy, yamllint, docs
 	tests/lint
 
-oldest: $(OLDEST)/.made ## unit tests and one create and delete on the oldest supported ansible-core
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "not slow" tests/unit/plugins tests/integration/test_find_cluster.py tests/integration/test_smoke.py
+matrix: ## units, create and delete on every supported ansible-core that can be installed here; ONLY='oldest newest lowest 2.18 2.20/3.13'
+	$(PYTHON) tests/matrix.py $(ONLY)
+
+oldest: ## the matrix's first cell
+	$(PYTHON) tests/matrix.py oldest
 
 artifact: $(VENV)/.made-lint ## build the tarball, look at what it holds, have galaxy-importer judge it, install it and run it by FQCN
 	$(PYTEST) -q tests/artifact
+
+molecule: $(VENV)/.made-lint ## a scenario for each role: create, converge, idempotence, verify, destroy; ONLY='create_node delete_node'
+	$(BIN)/molecule test $(if $(ONLY),$(addprefix -s ,$(ONLY)),--all)
+
+release: $(VENV)/.made-lint ## whether this commit can be released; builds and checks the tarball, says what to tag and upload, does neither
+	.ci/release
+
+constraints: ## renew constraints.txt: the newest releases of all that setup, lint, docs, artifact and molecule install; run make test lint after it
+	rm -rf build/constraints
+	$(PYTHON) tests/make_environment.py build/constraints -r requirements.txt -r requirements-dev.txt -r requirements-lint.txt
+	{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze | grep -vE '^ansible(-core)?=='; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
 
 conformance: setup ## Talos' own Go libraries against machine configs, the simulator and the client (needs Go)
 	tests/conformance/run
@@ -78,4 +88,4 @@ getting-started: setup ## type what docs/getting-started.md says, in an empty ho
 	$(BIN)/python -m tests.docs.getting_started
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-oldest build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-matrix build .pytest_cache .mypy_cache .ruff_cache

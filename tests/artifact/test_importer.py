@@ -17,7 +17,7 @@ from .conftest import BIN, run
 
 
 def test_nothing_to_object_to(tarball: Path, tmp_path: Path) -> None:
-    settings = {"CHECK_REQUIRED_TAGS": "true", "CHECK_CHANGELOG": "true"}
+    settings = {"CHECK_REQUIRED_TAGS": "true", "CHECK_CHANGELOG": "true", "REQUIRE_V1_OR_GREATER": str("-rc." not in tarball.name)}
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **{f"GALAXY_IMPORTER_{name}": value for name, value in settings.items()}}
     said = run("python", "-m", "galaxy_importer.main", str(tarball), cwd=tmp_path, env=environment)
     assert "Importer processing completed successfully" in said

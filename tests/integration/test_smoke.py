@@ -15,8 +15,8 @@ NEW = {"fargle-controlplane-4", "fargle-worker-20"}
 
 def test_nodes_come_and_go_on_this_core(cloud: RunningSandbox) -> None:
     before = worldview.nodes(cloud.control.world(), "fargle")
-    succeed(play(cloud.env, "create_node.yml", "--diff", cluster="fargle", role="cp"))
-    succeed(play(cloud.env, "create_node.yml", cluster="fargle", role="worker", nodes="fargle-worker-20", purpose="batch"))
+    plane = succeed(play(cloud.env, "create_node.yml", "--diff", cluster="fargle", role="cp"))
+    worker = succeed(play(cloud.env, "create_node.yml", cluster="fargle", role="worker", nodes="fargle-worker-20", purpose="batch"))
     grown = worldview.nodes(cloud.control.world(), "fargle")
     assert grown.keys() - before.keys() == NEW
     assert all(grown[name].ready and grown[name].records == [grown[name].address] for name in NEW)
@@ -29,3 +29,4 @@ def test_nodes_come_and_go_on_this_core(cloud: RunningSandbox) -> None:
     said = next(task["msg"] for task in gone.tasks if task["task"].endswith("Show what became of the nodes"))
     assert said == {**dict.fromkeys(NEW, "deleted"), "fargle-wroker-1": "nothing was left of it"}
     assert worldview.nodes(cloud.control.world(), "fargle") == before
+    assert [run.output for run in (plane, worker, again, gone) if "DEPRECATION WARNING" in run.output] == []

@@ -1,3 +1,7 @@
+// Copyright (c) 2026, k8s_cluster.manager contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // The referee for machine configs: Talos' own library, asked in JSON lines.
 //
 // A request is {"config": text, "patches": [text, ...], "validate": mode or ""}; the answer {"text": ..., "error": ...,
