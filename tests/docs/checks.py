@@ -70,6 +70,9 @@ def _command_problems(command: list[str]) -> list[str]:
     if program == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return [f"no target {word}" for word in given if "=" not in word and word not in targets]
+    if program == "pip":
+        files = [name for name in given[2:] if given[:2] == ["install", "-r"]]
+        return [] if files and all((ROOT / name).exists() for name in files) else ["only `install -r` with files of the checkout is known here"]
     if program == "aws":
         return _aws_problems(given)
     return [] if program in ("export", "cd") else [f"what {program} takes is not known here: let the block run, or say why not"]
