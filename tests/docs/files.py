@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that the guides begin with: what talosctl made for a cluster, and its node configs."""
+"""The files that the guides begin with: what talosctl made for a cluster, its node configs and a patch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ FILES = {
     "node-controlplane": "node-controlplane.yaml",
     "node-cp": "node-controlplane.yaml",
     "node-worker": "node-worker.yaml",
+    "patch-worker": "patch-worker.yaml",
     "talosconfig": "talosconfig",
 }
 
