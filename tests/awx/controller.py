@@ -63,7 +63,7 @@ class Field:
 
 NAMED = {"name": Field(needed=True), "description": Field()}
 TRUE, FALSE, NUMBER, TEXT = Field(bool, default=True), Field(bool), Field(int), Field()
-ASKS = ("diff_mode", "variables", "limit", "tags", "skip_tags", "job_type", "verbosity", "inventory", "credential", "execution_environment")
+ASKS: tuple[str, ...] = ("diff_mode", "variables", "limit", "tags", "skip_tags", "job_type", "verbosity", "inventory", "credential", "execution_environment")
 ASKS += ("forks", "instance_groups", "job_slice_count", "labels", "timeout", "scm_branch")
 # Endpoint to its fields that can be written.
 FIELDS: dict[str, dict[str, Field]] = {
@@ -228,7 +228,7 @@ class Controller:
         return 200, {}
 
     def _attach(self, attached: list[int], body: Item) -> tuple[int, t.Any]:
-        number = body.get("id")
+        number = body.get("id", 0)
         if number not in self.items["credentials"]:
             raise Refused(400, {"detail": f"Invalid pk {number}"})
         if body.get("disassociate"):
@@ -347,7 +347,7 @@ class Controller:
         fields = FIELDS[endpoint]
         stored = {key: fields[key].blank if value is None else value for key, value in body.items()}
         if endpoint == "credentials" and "inputs" in stored:
-            kind = self.items["credential_types"][stored.get("credential_type", item["credential_type"])]
+            kind = self.items["credential_types"][{**item, **stored}["credential_type"]]
             secret = {field["id"] for field in kind["inputs"]["fields"] if field.get("secret")}
             kept = self.secrets.setdefault(item["id"], {})
             kept.update({key: value for key, value in stored["inputs"].items() if value != SECRET})
@@ -362,10 +362,8 @@ class Controller:
 def playbooks(checkout: Path) -> set[str]:
     """What AWX finds in a project, by its rule: files of plays, no links followed, nothing below roles, tasks, or anything hidden."""
     found = set()
-    for folder, _folders, names in os.walk(checkout):
-        parts = Path(folder).relative_to(checkout).parts
-        if {"roles", "tasks", "group_vars", "host_vars"} & {*parts} or any(part.startswith(".") for part in parts):
-            continue
+    for folder, folders, names in os.walk(checkout):
+        folders[:] = [name for name in folders if name not in ("roles", "tasks", "group_vars", "host_vars") and not name.startswith(".")]
         for path in (Path(folder, name) for name in names if name.endswith((".yml", ".yaml"))):
             if PLAY.search(path.read_text(errors="replace")):
                 found.add(str(path.relative_to(checkout)))

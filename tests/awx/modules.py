@@ -24,7 +24,7 @@ class _Met(Exception):
 @functools.cache
 def arguments(module: str) -> dict[str, t.Any]:
     """A module's own argument spec, taken from it as it starts; without those by which all of them find the controller."""
-    code = importlib.import_module(f"{PACKAGE}.modules.{module.removeprefix(PREFIX)}")
+    code: t.Any = importlib.import_module(f"{PACKAGE}.modules.{module.removeprefix(PREFIX)}")
     met: dict[str, t.Any] = {}
 
     def meet(argument_spec: dict[str, t.Any], **_more: t.Any) -> t.NoReturn:

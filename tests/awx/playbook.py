@@ -11,7 +11,6 @@ import re
 import typing as t
 from pathlib import Path
 
-import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -130,10 +129,3 @@ def words(playbook: str, *tasks: str) -> set[str]:
     named = set(re.sub(r"\n# ", " ", head[1]).split())
     assert named == taken, f"{playbook} names {named ^ taken} in one place only"
     return taken
-
-
-def templates() -> list[dict[str, t.Any]]:
-    """The job templates as they are in the data file."""
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_constructor("!unsafe", lambda load, node: load.construct_scalar(node))
-    return t.cast("list[dict[str, t.Any]]", yaml.load(DATA.read_text(), Loader=loader)["configure_awx_templates"])  # noqa: S506 a SafeLoader

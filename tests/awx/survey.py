@@ -82,7 +82,7 @@ def _default_problems(question: Question) -> t.Iterator[str]:
     elif default == "$encrypted$":
         yield "default: $encrypted$ is AWX's own word"
     else:
-        yield from (f"default: {text}" for text in _answer_problems(question, default.splitlines() if question["type"] == "multiselect" else default))
+        yield from (f"default: {text}" for text in _answer_problems(question, str(default).splitlines() if question["type"] == "multiselect" else default))
 
 
 def answer_problems(spec: Spec, answers: t.Mapping[str, t.Any], *, more: bool = False) -> list[str]:

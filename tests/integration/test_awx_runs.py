@@ -128,6 +128,8 @@ def test_a_no_in_any_spelling_allows_nothing(cloud: RunningSandbox, tmp_path: Pa
     assert done.status == "failed"
     assert "Say allow_last_control_plane=true" in " ".join(done.output.split())
     assert cloud.control.mutating() == []
+    # A workflow's branch for failures can tell, too.
+    assert done.artifacts["k8s_cluster_manager"]["fargle2"]["operation"] == "delete_node"
 
 
 def test_a_check_of_a_whole_cluster(cloud: RunningSandbox, tmp_path: Path) -> None:
