@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import _names, _results
+from ..plugin_utils import _names, _replacements, _results
 
 
 def given(value: t.Any, fallback: t.Any) -> t.Any:
@@ -36,4 +36,6 @@ class FilterModule:
             "node_timings": _names.node_timings,
             "dns_records": _names.dns_records,
             "problems": _results.problems,
+            "replacements": _replacements.replacements,
+            "replacement_batches": _replacements.replacement_batches,
         }
