@@ -14,6 +14,7 @@ Nodes come up as real ones do: VMs with their machine config as user data boot, 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import time
 import typing as t
 
@@ -36,6 +37,8 @@ API_HOST_NUMBERS = {"fargle": 2, "fargle2": 3, "barney": 4}
 API_BALANCER_NUMBERS = {"barney": 9}
 # How long the seeded nodes may take to be Ready: simulated time is 0, so this is only the machine's own speed.
 SEED_TIMEOUT = 30.0
+# How long ago they were launched.
+AGE = datetime.timedelta(days=30)
 MARK = "k8s_cluster.manager cluster={cluster} node={node}"
 
 
@@ -103,6 +106,7 @@ def seed(sandbox: Sandbox) -> None:
         cluster.join()
         cluster.publish()
     _foreign_records(sandbox)
+    sandbox.aws.age(AGE)
 
 
 def _foreign_records(sandbox: Sandbox) -> None:

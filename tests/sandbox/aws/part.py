@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import copy
+import datetime
 import logging
 import threading
 import typing as t
@@ -133,6 +134,12 @@ class AwsPart:
     def elbv2_backends(self) -> list[t.Any]:
         """The load balancer stores of all regions used so far."""
         return list(elbv2_backends[self.account].values())
+
+    def age(self, by: datetime.timedelta) -> None:
+        """Every instance there is was launched so much earlier."""
+        with self.lock:
+            for instance in (instance for store in self.ec2_backends() for instance in store.all_instances()):
+                instance.launch_time -= by
 
     def reserve(self, load_balancer_name: str, address: str) -> None:
         """Give the load balancer that will have this name this first address, which nobody else gets; it should be below <network>.1.10."""
