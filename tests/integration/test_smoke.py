@@ -10,6 +10,8 @@ from tests.sandbox.fixture import RunningSandbox
 
 from .playbooks import play, succeed
 
+# amazon.aws before 11 imports it, which ansible-core 2.20 says.
+OF_AMAZON_AWS = "'ansible.module_utils._text'"
 NEW = {"fargle-controlplane-4", "fargle-worker-20"}
 
 
@@ -29,4 +31,5 @@ def test_nodes_come_and_go_on_this_core(cloud: RunningSandbox) -> None:
     said = next(task["msg"] for task in gone.tasks if task["task"].endswith("Show what became of the nodes"))
     assert said == {**dict.fromkeys(NEW, "deleted"), "fargle-wroker-1": "nothing was left of it"}
     assert worldview.nodes(cloud.control.world(), "fargle") == before
-    assert [run.output for run in (plane, worker, again, gone) if "DEPRECATION WARNING" in run.output] == []
+    warned = [line for run in (plane, worker, again, gone) for line in run.output.splitlines() if "DEPRECATION WARNING" in line]
+    assert [line for line in warned if OF_AMAZON_AWS not in line] == []
