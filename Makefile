@@ -39,8 +39,8 @@ quick: setup ## what to run between edits: unit tests
 lint: $(VENV)/.made-lint ## sanity, ansible-lint, ruff, mypy, yamllint, docs
 	tests/lint
 
-matrix: ## units, create and delete on every supported ansible-core that can be installed here; ONLY='oldest newest lowest 2.18 2.20/3.13'
-	$(PYTHON) tests/matrix.py $(ONLY)
+matrix: ## units, create and delete on every supported ansible-core that can be installed here; ONLY='oldest newest lowest 2.18 2.20/3.13'; SANITY=1: ansible-test sanity, too
+	$(PYTHON) tests/matrix.py $(if $(SANITY),--sanity) $(ONLY)
 
 oldest: ## the matrix's first cell
 	$(PYTHON) tests/matrix.py oldest

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the collection on every ansible-core it supports, on the oldest and the newest Python of each, and with the oldest libraries it allows.
 
-Usage: matrix.py [--list] [CELL...]
+Usage: matrix.py [--list] [--sanity] [CELL...]
 
 A cell is named like 2.16/3.10 or lowest; `oldest` and `newest` are the first and the last one that can be installed here, and 2.16 is that core on
 every Python, those in between too. Each has an environment of its own in .venv-matrix, made once and made anew when what goes into it changes.
@@ -140,39 +140,52 @@ def make(cell: Cell, python: str, log: t.TextIO) -> bool:
     return True
 
 
+def done(cell: Cell, command: t.Sequence[str], log: t.TextIO) -> tuple[bool, str]:
+    """Run a command in the cell's environment: whether it succeeded, and what it printed, which the log gets too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment.update(PATH=f"{cell.folder / 'bin'}{os.pathsep}{os.environ['PATH']}", ANSIBLE_LOCALHOST_WARNING="False")
+    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    log.write(ended.stdout)
+    return ended.returncode == 0, ended.stdout
+
+
 def suite(cell: Cell, arguments: t.Sequence[str], log: t.TextIO) -> str:
     """What pytest counts of a suite in the cell's environment, "FAILED" if it fails."""
-    bin_folder = cell.folder / "bin"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment.update(PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}", ANSIBLE_LOCALHOST_WARNING="False")
-    command = [str(bin_folder / "python"), "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    log.write(done.stdout)
-    counted = PASSED.search(done.stdout)
-    return counted[1] if counted and not done.returncode else "FAILED"
+    python = str(cell.folder / "bin" / "python")
+    passed, said = done(cell, [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", *arguments], log)
+    counted = PASSED.search(said)
+    return counted[1] if counted and passed else "FAILED"
 
 
-def run(cell: Cell) -> list[str]:
-    """The cell's results, one per suite. What was printed is in its log."""
+def sanity(cell: Cell, log: t.TextIO) -> str:
+    """ansible-test sanity by the cell's ansible-core; what the libraries are makes no difference to it."""
+    if cell.lowest:
+        return ""
+    return "passed" if done(cell, ["tests/sanity-tests"], log)[0] else "FAILED"
+
+
+def run(cell: Cell, with_sanity: bool) -> list[str]:
+    """The cell's results, one per suite, and of sanity if it is wanted. What was printed is in its log."""
     python = interpreter(cell.python)
     if not python:
-        return [f"needs Python {cell.python}"] + [""] * (len(SUITES) - 1)
+        return [f"needs Python {cell.python}", "", ""]
     LOGS.mkdir(parents=True, exist_ok=True)
     with open(LOGS / f"{cell.folder.name}.log", "w") as log:
         if not make(cell, python, log):
-            return ["FAILED to install"] + [""] * (len(SUITES) - 1)
-        return [suite(cell, arguments, log) for arguments in SUITES.values()]
+            return ["FAILED to install", "", ""]
+        return [*(suite(cell, arguments, log) for arguments in SUITES.values()), sanity(cell, log) if with_sanity else ""]
 
 
 def row(*columns: str) -> str:
     """A line of the table."""
-    return "  ".join(text.ljust(width) for text, width in zip(columns, (6, 9, 8, 11, 18, 16, 8), strict=True)).rstrip()
+    return "  ".join(text.ljust(width) for text, width in zip(columns, (6, 9, 8, 11, 18, 16, 8, 8), strict=True)).rstrip()
 
 
 def main() -> int:
     """Run the chosen cells, print a line of the table for each as it ends; 1 if one is red."""
     parser = argparse.ArgumentParser(prog="make matrix")
     parser.add_argument("--list", action="store_true", help="name the cells and what they would need, run nothing")
+    parser.add_argument("--sanity", action="store_true", help="ansible-test sanity in each cell, too")
     parser.add_argument("cells", nargs="*", metavar="CELL")
     options = parser.parse_args()
     try:
@@ -180,10 +193,10 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     red = []
-    print(row("core", "ansible", "python", "libraries", *SUITES, "seconds"), flush=True)
+    print(row("core", "ansible", "python", "libraries", *SUITES, "sanity", "seconds"), flush=True)
     for cell in wanted:
         started = time.monotonic()
-        results = ["" if interpreter(cell.python) else f"needs Python {cell.python}", ""] if options.list else run(cell)
+        results = ["" if interpreter(cell.python) else f"needs Python {cell.python}", "", ""] if options.list else run(cell, options.sanity)
         print(row(cell.core, cell.ansible, cell.python, "lowest" if cell.lowest else "newest", *results, f"{time.monotonic() - started:.0f}"), flush=True)
         if any(result.startswith("FAILED") for result in results):
             red.append(cell)

@@ -23,7 +23,7 @@ from .options import NodeOptions, RootVolume
 
 Item = dict[str, t.Any]
 
-# type: (smallest, largest size in GiB, IOPS per GiB, smallest, largest IOPS); 0 = cannot be chosen
+# Per type: (smallest, largest size in GiB, IOPS per GiB, smallest, largest IOPS); 0 = cannot be chosen
 VOLUME_TYPES = {
     "gp2": (1, 16384, 0, 0, 0),
     "gp3": (1, 65536, 500, 3000, 80000),
