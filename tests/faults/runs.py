@@ -28,7 +28,7 @@ FAULTS = ("error", "throttle", "timeout", "lost_reply")
 RENEWALS = "kubernetes.update_leases"
 RUN_SECONDS = 900.0
 # Kills drawn for each command when there is no time for all.
-DRAWN = 4
+DRAWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,8 @@ COMMANDS = (
     Command("run:create-three", "create_node.yml", {"cluster": "fargle", "role": "worker", "nodes": [f"fargle-worker-{number}" for number in (11, 12, 13)]}),
     Command("run:delete-worker", "delete_node.yml", {"cluster": "fargle", "nodes": "fargle-worker-1"}),
     Command("run:delete-controlplane", "delete_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-1"}),
+    Command("run:replace-worker", "replace_node.yml", {"cluster": "fargle", "nodes": "fargle-worker-3"}),
+    Command("run:replace-controlplane", "replace_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-2", "max_surge": 1}),
 )
 
 

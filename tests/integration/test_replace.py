@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import typing as t
 
@@ -63,7 +64,7 @@ def test_a_node_is_a_new_machine_of_the_same_name(renewed: tuple[RunningSandbox,
 
 def test_the_result_says_what_was_replaced_by_what(renewed: tuple[RunningSandbox, Scene, Run]) -> None:
     told = next(task["msg"] for task in renewed[1].run.tasks if task["task"].endswith("Show what was replaced by what"))
-    assert told == {"operation": "replace_node", "replaced": {NAME: NAME}, "left": [], "young": []}
+    assert told == {"operation": "replace_node", "replaced": {NAME: NAME}, "left": [], "young": [], "gone": []}
 
 
 def test_a_second_run_replaces_nothing(renewed: tuple[RunningSandbox, Scene, Run]) -> None:
@@ -117,6 +118,7 @@ def test_successors_come_before_the_old_go(cloud: RunningSandbox) -> None:
     assert before.keys() - nodes(cloud).keys() == {"fargle-worker-1", "fargle-worker-2"}
     order = [call for call in cloud.control.mutating() if call in ("ec2.RunInstances", "ec2.TerminateInstances")]
     assert order == ["ec2.RunInstances", "ec2.RunInstances", "ec2.TerminateInstances"]
+    assert succeed(replace(cloud, nodes=["fargle-worker-1", "fargle-worker-2"], max_surge=2)).changed == 0
 
 
 def test_control_planes_are_replaced_one_by_one_each_by_a_voter(cloud: RunningSandbox) -> None:
@@ -148,6 +150,34 @@ def test_a_replacement_that_never_becomes_ready_stops_the_roll(cloud: RunningSan
     assert serving(cloud).keys() == before.keys()
     assert not {serving(cloud)[name] for name in words["nodes"]} & set(before.values())
     assert leases(cloud) == []
+
+
+# What a replacement asks for one node at a time; all else is asked for all of them, or repeated while it is waited for.
+PER_NODE = {
+    "ec2.RunInstances": 1,
+    "ec2.DescribeInstanceAttribute": 2,
+    "talos.ApplyConfiguration": 1,
+    "talos.Version": 1,
+    "kubernetes.patch_nodes": 1,
+    "kubernetes.delete_nodes": 1,
+}
+# Waits, pods, and the times at which the lease is renewed.
+REPEATED = {
+    *("ec2.DescribeInstances", "ec2.GetConsoleOutput", "elbv2.DescribeTargetHealth", "talos.Get"),
+    *(f"kubernetes.{what}" for what in ("list_nodes", "list_pods", "list_volumeattachments", "create_pods/eviction", "get_persistentvolumeclaims")),
+    *("kubernetes.get_leases", "kubernetes.update_leases"),
+}
+
+
+def test_calls_grow_with_nodes_only_where_they_must(cloud: RunningSandbox) -> None:
+    counts = []
+    for names in (["fargle-worker-1"], ["fargle-worker-2", "fargle-worker-3", "fargle-worker-10"]):
+        cloud.control.forget_calls()
+        succeed(replace(cloud, nodes=names, max_unavailable=3))
+        counts.append(collections.Counter({name: item["count"] for name, item in cloud.control.summary().items() if name not in REPEATED}))
+    one, three = counts
+    assert three - one == collections.Counter({name: 2 * each for name, each in PER_NODE.items()})
+    assert one - three == collections.Counter()
 
 
 @pytest.mark.parametrize(
