@@ -10,8 +10,8 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.k8s_cluster.manager.plugins.action.in_process import ActionModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils import _progress
+from ansible_collections.k8s_cluster.manager.plugins.plugin_utils._in_process import ActionModule
 
 
 class Shipped(ActionModule):  # type: ignore[misc]

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# This plugin_util is PRIVATE to the collection and may change without notice.
+
 """Runs any of the collection's modules inside Ansible's own worker process where the cluster is local, and ships it where it is not.
 
 An ordinary local module is packed, written to a new Python and imported there, SDKs and all: most of a short task's time. The worker is
@@ -47,7 +49,7 @@ MODULES = "ansible_collections.k8s_cluster.manager.plugins.modules."
 
 
 class ActionModule(ActionBase):
-    """The action of every module (meta/runtime.yml routes them here)."""
+    """The action of every module (plugins/action/cluster_info.py)."""
 
     _supports_check_mode = True
     _supports_async = True
