@@ -18,12 +18,14 @@ TIMEOUT = 900.0
 LEASE = ["create_leases", "update_leases", "delete_leases"]
 
 
-def killed_after(cloud: RunningSandbox, playbook: str, number: int = 1, service: str = "*", operation: str = "*", **words: t.Any) -> str:
-    """Run a playbook and kill it when its number-th mutating call (of a service and operation, if given) has taken effect.
+def killed_after(
+    cloud: RunningSandbox, playbook: str, number: int = 1, service: str = "*", operation: str = "*", spared: t.Sequence[str] = (), **words: t.Any
+) -> str:
+    """Run a playbook and kill it when its number-th mutating call (of a service and operation, if given, and none of those spared) has taken effect.
 
     Returns what that call was, as service.operation; "" when the run ended before, having made fewer.
     """
-    return _killed(cloud, playbook, number, service, operation, [], words)[0]
+    return _killed(cloud, playbook, number, service, operation, list(spared), words)[0]
 
 
 def killed_after_each(cloud: RunningSandbox, playbook: str, most: int, **words: t.Any) -> tuple[list[str], Run]:
