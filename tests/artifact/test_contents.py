@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from tests import checkout
 
 # A file that none of these allows is in the tarball by mistake, or belongs here.
 ALLOWED = re.compile(
@@ -52,12 +51,12 @@ def test_only_files_and_folders(members: list[tarfile.TarInfo]) -> None:
 
 
 def test_nothing_that_git_does_not_know(members: list[tarfile.TarInfo]) -> None:
-    known = set(subprocess.check_output(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True).splitlines())
+    known = set(checkout.files())
     assert {member.name for member in members if member.isfile()} - known == {"MANIFEST.json", "FILES.json"}
 
 
 def test_all_that_is_the_product(members: list[tarfile.TarInfo]) -> None:
-    product = subprocess.check_output(["git", "ls-files", "plugins", "roles", "meta", "playbooks/*.yml"], cwd=ROOT, text=True).splitlines()
+    product = checkout.files("plugins", "roles", "meta", "playbooks/*.yml")
     assert set(product) - {member.name for member in members} == set()
 
 

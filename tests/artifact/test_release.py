@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import checkout
+
 from .conftest import BIN, ROOT
 
 VERSION = re.search(r"^version: (.*)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
@@ -25,8 +27,7 @@ ENVIRONMENT = {
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """What is here, committed; what a release tests of its tarball is tested elsewhere."""
-    files = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
-    subprocess.run(["xargs", "-0", "cp", "--parents", "--no-dereference", "-t", str(tmp_path)], input=files, cwd=ROOT, check=True)
+    checkout.copy(tmp_path)
     for test in (tmp_path / "tests" / "artifact").glob("test_*.py"):
         test.write_text("def test_it() -> None:\n    pass\n")
     run(tmp_path, "git", "init", "-q")

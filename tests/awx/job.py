@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import subprocess
 import typing as t
 from pathlib import Path
 
 import ansible_runner
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import checkout
+
 # What a project's checkout needs to run; the tests are not copied with it.
 PARTS = ("playbooks", "plugins", "roles", "meta", "collections", "galaxy.yml")
 # What AWX says to each of its jobs by itself.
@@ -63,11 +62,7 @@ class _Unsafe(yaml.SafeDumper):
 
 def prepare(folder: Path, clusters: t.Mapping[str, t.Mapping[str, t.Any]], extra_vars: t.Mapping[str, t.Any]) -> None:
     """Make the private data directory of a job."""
-    tracked = subprocess.run(["git", "ls-files", "-z", "--", *PARTS], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
-        # The link by which a checkout finds itself stays one.
-        shutil.copy2(ROOT / name, folder / "project" / name, follow_symlinks=False)
+    checkout.copy(folder / "project", *PARTS)
     for name in ("inventory", "env"):
         (folder / name).mkdir()
     variables = {name: {**said, "remote_tower_enabled": "true", "remote_tower_id": 1} for name, said in clusters.items()}

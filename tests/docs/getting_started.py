@@ -9,12 +9,12 @@ A copy of what git knows of the checkout stands for the clone with which the pag
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests import checkout
 
 from .pages import ROOT
 from .running import Reader
@@ -23,15 +23,6 @@ from .shell import Failed
 PAGE = ROOT / "docs" / "getting-started.md"
 # How this machine reaches PyPI, if not directly.
 NETWORK = ("PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-
-
-def clone(folder: Path) -> None:
-    """The files that git knows of, or would, in the folder."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        copy = folder / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, copy, follow_symlinks=False)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -49,7 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="home-") as folder:
         home = Path(folder).resolve()
         env = environment(home)
-        clone(home / "manager")
+        checkout.copy(home / "manager")
         try:
             count = Reader(env, home / "manager", lambda text: print(f"\n== {text}", end="", flush=True)).read(PAGE)
         except Failed as failure:
