@@ -42,9 +42,11 @@ def _why(pod: Pod) -> str:
 
 def work(at_most: int | None, wait_timeout: float, api: Api, check_mode: bool, clock: Clock = ticks) -> Outcome:
     """Tell which pods are unavailable; with at_most, wait until they are no more than that. Raises WaitTimeout, which names them."""
+    if at_most is None or check_mode:
+        return Outcome(values={"unavailable": unavailable(calls.list_pods(api))})
     found, trouble = dict[str, str](), ""
     with _progress.wait("available", []) as progress:
-        for _elapsed in clock(wait_timeout if at_most is not None and not check_mode else 0, INTERVAL):
+        for _elapsed in clock(wait_timeout, INTERVAL):
             try:
                 found, trouble = unavailable(calls.list_pods(api, attempts=1)), ""
             except KubernetesError as error:
@@ -52,7 +54,7 @@ def work(at_most: int | None, wait_timeout: float, api: Api, check_mode: bool, c
                     raise
                 trouble = str(error)
                 continue
-            if at_most is None or len(found) <= at_most or check_mode:
+            if len(found) <= at_most:
                 return Outcome(values={"unavailable": found})
             for name, why in found.items():
                 progress.at(name, why)
