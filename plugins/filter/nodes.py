@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import _names, _replacements, _results
+from ..plugin_utils import _names, _observation, _replacements, _results
 
 
 def given(value: t.Any, fallback: t.Any) -> t.Any:
@@ -35,6 +35,9 @@ class FilterModule:
             "node_records": _names.node_records,
             "node_timings": _names.node_timings,
             "dns_records": _names.dns_records,
+            "cluster_nodes": _observation.cluster_nodes,
+            "strange_machines": _observation.strange_machines,
+            "node_traits": _observation.node_traits,
             "problems": _results.problems,
             "replacements": _replacements.replacements,
             "replacement_batches": _replacements.replacement_batches,

@@ -142,6 +142,12 @@ nodes:
     created:
       description: When the object was made.
       type: str
+    kubelet_version:
+      description: The version of its kubelet, which is its Kubernetes version.
+      type: str
+    os_image:
+      description: Its operating system, with Talos' version.
+      type: str
   sample:
     - name: fargle-worker-7
       node_name: fargle-worker-7.example.com
@@ -154,6 +160,8 @@ nodes:
       taints: []
       unschedulable: false
       created: "2026-11-22T15:00:00Z"
+      kubelet_version: v1.34.1
+      os_image: Talos (v1.11.3)
 all_nodes:
   description: All Node objects of the cluster, in the shape of RV(nodes); C(name) is the object's own name.
   returned: when the API answered

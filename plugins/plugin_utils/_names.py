@@ -26,6 +26,12 @@ def highest_number(seen: t.Iterable[str], prefix: str) -> int:
     return max((int(found[1]) for name in seen if (found := pattern.match(name))), default=0)
 
 
+def natural(name: str) -> tuple[str, int]:
+    """Sorts worker-2 before worker-10."""
+    base, number = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    return base, int(number or 0)
+
+
 def names_to_create(
     wanted: t.Sequence[str],
     count: int | None,

@@ -38,10 +38,10 @@ def replacements(
     nodes that have one. Returns {"unfinished": [record], "chosen": [record], "young": [name], "unknown": [name], "roleless": [name]}, records with
     name, role, instance_id, successor, purpose.
     """
-    begun = [{"name": name, **record} for name, record in sorted((unfinished or {}).items(), key=lambda item: natural(item[0]))]
+    begun = [{"name": name, **record} for name, record in sorted((unfinished or {}).items(), key=lambda item: _names.natural(item[0]))]
     spoken_for = {name for record in begun for name in (record["name"], record["successor"])}
     by_name = {item["name"]: item for item in _living(instances)}
-    wanted = list(nodes) or sorted((name for name, item in by_name.items() if role in ("all", item["role"])), key=natural)
+    wanted = list(nodes) or sorted((name for name, item in by_name.items() if role in ("all", item["role"])), key=_names.natural)
     known = [name for name in wanted if name in by_name and name not in spoken_for]
     old = [name for name in known if now - _launched(by_name[name]) >= min_age]
     chosen = [
@@ -75,12 +75,6 @@ def _succeed(chosen: t.Sequence[Record], taken: set[str]) -> None:
         prefix += "" if prefix != record["name"] else "-"
         record["successor"] = f"{prefix}{_names.highest_number(taken, prefix) + 1}"
         taken.add(record["successor"])
-
-
-def natural(name: str) -> tuple[str, int]:
-    """Sorts worker-2 before worker-10."""
-    base, number = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    return base, int(number or 0)
 
 
 def replacement_batches(plan: t.Mapping[str, t.Any], instances: t.Sequence[Record], at_once: t.Any = 1) -> list[dict[str, t.Any]]:

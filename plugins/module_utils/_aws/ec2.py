@@ -37,12 +37,14 @@ def _describe_instances(ec2: Client, filters: dict[str, t.Any]) -> list[Item]:
     return [instance for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
 
 
-def describe_instances(ec2: Client, key: str, values: t.Sequence[str], states: t.Sequence[str] = ()) -> list[Item]:
-    """Instances whose filter key has one of the values, in one of the states (none given: any, terminated ones too).
+def describe_instances(
+    ec2: Client, key: str, values: t.Sequence[str], states: t.Sequence[str] = (), filters: t.Mapping[str, list[str]] | None = None
+) -> list[Item]:
+    """Instances whose filter key has one of the values, in one of the states (none given: any, terminated ones too), that pass the other filters.
 
     A filter and not InstanceIds: an instance that EC2 does not show yet is then missing instead of an error.
     """
-    extra = {"instance-state-name": list(states)} if states else {}
+    extra = {**({"instance-state-name": list(states)} if states else {}), **(filters or {})}
     return [item for chunk in chunks(values, FILTER_VALUES) for item in _describe_instances(ec2, {key: chunk, **extra})]
 
 
@@ -170,10 +172,26 @@ def describe_subnets(ec2: Client, subnet_ids: list[str]) -> list[Item]:
 
 @Ec2ErrorHandler.common_error_handler("describe instance types")
 @throttled
-def describe_instance_types(ec2: Client, instance_type: str) -> list[Item]:
-    """The instance type, or nothing when there is none of that name in the region."""
-    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=ansible_dict_to_boto3_filter_list({"instance-type": instance_type}))
+def _describe_instance_types(ec2: Client, names: list[str]) -> list[Item]:
+    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=ansible_dict_to_boto3_filter_list({"instance-type": names}))
     return [item for page in pages for item in page["InstanceTypes"]]
+
+
+def describe_instance_types(ec2: Client, names: t.Sequence[str]) -> list[Item]:
+    """Those of the instance types that there are in the region."""
+    return [item for chunk in chunks(names, FILTER_VALUES) for item in _describe_instance_types(ec2, chunk)]
+
+
+@Ec2ErrorHandler.common_error_handler("describe volumes")
+@throttled
+def _describe_volumes(ec2: Client, instance_ids: list[str]) -> list[Item]:
+    pages = ec2.get_paginator("describe_volumes").paginate(Filters=ansible_dict_to_boto3_filter_list({"attachment.instance-id": instance_ids}))
+    return [item for page in pages for item in page["Volumes"]]
+
+
+def describe_volumes(ec2: Client, instance_ids: t.Sequence[str]) -> list[Item]:
+    """The volumes that are attached to the instances."""
+    return [item for chunk in chunks(instance_ids, FILTER_VALUES) for item in _describe_volumes(ec2, chunk)]
 
 
 @Ec2ErrorHandler.common_error_handler("describe where an instance type is offered")

@@ -216,7 +216,7 @@ def preflight(options: NodeOptions, clients: Clients, image: Item | None, count:
 
 
 def _read_type(clients: Clients, name: str) -> Item | None:
-    found = ec2.describe_instance_types(clients.ec2, name) if name else []
+    found = ec2.describe_instance_types(clients.ec2, [name]) if name else []
     return next((item for item in found if item["InstanceType"] == name), None)
 
 

@@ -191,6 +191,7 @@ def ready_text(node: Node) -> str:
 def summary(name: str, node: Node) -> dict[str, t.Any]:
     """A Node as the module returns it."""
     meta, spec = node["metadata"], node.get("spec", {})
+    info = node.get("status", {}).get("nodeInfo") or {}
     return {
         "name": name,
         "node_name": meta["name"],
@@ -203,12 +204,14 @@ def summary(name: str, node: Node) -> dict[str, t.Any]:
         "taints": spec.get("taints") or [],
         "unschedulable": bool(spec.get("unschedulable")),
         "created": meta.get("creationTimestamp"),
+        "kubelet_version": info.get("kubeletVersion", ""),
+        "os_image": info.get("osImage", ""),
     }
 
 
 def missing(name: str) -> dict[str, t.Any]:
     """A node that has no Node object, in the shape of summary."""
-    empty = dict.fromkeys(("node_name", "uid", "condition", "address", "provider_id", "created"), "")
+    empty = dict.fromkeys(("node_name", "uid", "condition", "address", "provider_id", "created", "kubelet_version", "os_image"), "")
     return {"name": name, **empty, "ready": False, "labels": {}, "taints": [], "unschedulable": False}
 
 

@@ -64,6 +64,7 @@ class Kubelet:
     provider_id: str
     labels: dict[str, str]
     taints: list[dict[str, str]]
+    os_image: str
     ready: bool = False
     alive: bool = True
     gone: bool = False

@@ -44,7 +44,7 @@ def node_object(name: str, kubelet: Kubelet, version: str) -> Object:
 
 def kubelet_status(status: Object, name: str, kubelet: Kubelet, version: str) -> Object:
     """The status as the kubelet posts it."""
-    words = {"kernelVersion": "6.12.40-talos", "osImage": "Talos (v1.11.0)", "containerRuntimeVersion": "containerd://2.1.4"}
+    words = {"kernelVersion": "6.12.40-talos", "osImage": kubelet.os_image, "containerRuntimeVersion": "containerd://2.1.4"}
     identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}/{kubelet.provider_id}")
     machine = {"machineID": identity.hex, "systemUUID": str(identity), "bootID": str(identity), "architecture": "amd64", "operatingSystem": "linux"}
     info = {**machine, **words, "kubeletVersion": version, "kubeProxyVersion": ""}

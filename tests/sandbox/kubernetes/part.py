@@ -214,6 +214,7 @@ class KubernetesStore:
         provider_id: str = "",
         labels: t.Mapping[str, str] | None = None,
         taints: t.Sequence[t.Mapping[str, str]] = (),
+        os_image: str = "Talos (v1.11.0)",
     ) -> None:
         """A kubelet starts on a VM: its Node appears, not ready. ApiError 403 for labels no kubelet may give itself, 422 for malformed ones.
 
@@ -227,7 +228,7 @@ class KubernetesStore:
             message = f'nodes "{name}" is forbidden: is not allowed to set the following labels: {", ".join(wrong)}'
             raise errors.ApiError(403, "Forbidden", message, {"name": name, "kind": "nodes"})
         with cluster.lock:
-            cluster.kubelets[name] = Kubelet(address, provider_id, dict(labels or {}), [dict(taint) for taint in taints])
+            cluster.kubelets[name] = Kubelet(address, provider_id, dict(labels or {}), [dict(taint) for taint in taints], os_image)
             try:
                 nodes.register(cluster, name, VERSION)
             except errors.ApiError:

@@ -258,7 +258,8 @@ class Node:
             return
         provider = f"aws:///{state.az}/{state.instance_id}"
         try:
-            kubernetes.kubelet_register(config.cluster, state.kubelet, state.address, provider, machine.birth_labels(config), machine.birth_taints(config))
+            birth = (machine.birth_labels(config), machine.birth_taints(config))
+            kubernetes.kubelet_register(config.cluster, state.kubelet, state.address, provider, *birth, f"Talos ({state.talos})")
         except ApiError as error:
             # Labels or taints no kubelet may give itself: it does not start, and the machine goes on without a Node.
             self.say(f"service[kubelet](Failed): {error}")

@@ -20,7 +20,9 @@ from .state import State
 class Kubernetes(t.Protocol):
     """What the machines need of the Kubernetes part (cluster: the name in the machine configuration)."""
 
-    def kubelet_register(self, cluster_key: str, name: str, address: str, provider_id: str, labels: dict[str, str], taints: list[Taint]) -> t.Any: ...
+    def kubelet_register(
+        self, cluster_key: str, name: str, address: str, provider_id: str, labels: dict[str, str], taints: list[Taint], os_image: str
+    ) -> t.Any: ...
 
     def kubelet_ready(self, cluster_key: str, name: str, ready: bool) -> t.Any: ...
 

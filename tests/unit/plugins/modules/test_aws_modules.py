@@ -16,7 +16,15 @@ import yaml
 from ansible.module_utils import basic
 from ansible_collections.k8s_cluster.manager.plugins.doc_fragments import kubernetes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws import clients
-from ansible_collections.k8s_cluster.manager.plugins.modules import cluster_info, cluster_price, cluster_security_group, ec2_node, nlb, nlb_target
+from ansible_collections.k8s_cluster.manager.plugins.modules import (
+    cluster_info,
+    cluster_price,
+    cluster_security_group,
+    ec2_node,
+    ec2_node_info,
+    nlb,
+    nlb_target,
+)
 
 from tests.unit.plugins.module_utils.aws.exchange import Exchange
 
@@ -26,6 +34,7 @@ SPECS = [
     (cluster_info, INFO_SPEC),
     (cluster_price, cluster_price.SPEC),
     (ec2_node, ec2_node.SPEC),
+    (ec2_node_info, ec2_node_info.SPEC),
     (nlb_target, nlb_target.SPEC),
     (nlb, nlb.SPEC),
     (cluster_security_group, cluster_security_group.SPEC),
