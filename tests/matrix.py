@@ -18,6 +18,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-matrix"
 LOGS = ROOT / "build" / "matrix"
+# The longest suite takes four minutes on two cores.
+MOST_SECONDS = 1200
 # ansible-core, the release of PyPI's `ansible` that brings it with amazon.aws, and the Pythons that it runs on.
 RELEASES = (
     ("2.16", "9.13.0", ("3.10", "3.11", "3.12")),
@@ -144,9 +147,17 @@ def done(cell: Cell, command: t.Sequence[str], log: t.TextIO) -> tuple[bool, str
     """Run a command in the cell's environment: whether it succeeded, and what it printed, which the log gets too."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment.update(PATH=f"{cell.folder / 'bin'}{os.pathsep}{os.environ['PATH']}", ANSIBLE_LOCALHOST_WARNING="False")
-    ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    log.write(ended.stdout)
-    return ended.returncode == 0, ended.stdout
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+        try:
+            said = process.communicate(timeout=MOST_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said = f"{process.communicate()[0]}\nno end after {MOST_SECONDS} s, killed: {' '.join(command)}\n"
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    log.write(said)
+    return process.returncode == 0, said
 
 
 def suite(cell: Cell, arguments: t.Sequence[str], log: t.TextIO) -> str:

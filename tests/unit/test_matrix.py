@@ -86,6 +86,14 @@ def test_a_red_cell_fails_and_shows_its_log(here: t.Callable[..., None], monkeyp
     assert "E   it broke" in capsys.readouterr().out
 
 
+def test_a_suite_that_hangs_is_killed_and_red(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(matrix, "MOST_SECONDS", 0.5)
+    with open(tmp_path / "log", "w") as log:
+        passed, said = matrix.done(matrix.chosen(["lowest"])[0], ["sh", "-c", "echo before; sleep 60 & wait"], log)
+    assert (passed, said) == (False, "before\n\nno end after 0.5 s, killed: sh -c echo before; sleep 60 & wait\n")
+    assert (tmp_path / "log").read_text() == said
+
+
 def test_what_is_required_is_pinned() -> None:
     """By the name alone: what it needs itself comes from the same freeze."""
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in matrix.lines("constraints.txt")}
