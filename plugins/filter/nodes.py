@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import _names, _observation, _replacements, _results
+from ..plugin_utils import _findings, _names, _observation, _replacements, _results
 
 
 def given(value: t.Any, fallback: t.Any) -> t.Any:
@@ -41,4 +41,7 @@ class FilterModule:
             "problems": _results.problems,
             "replacements": _replacements.replacements,
             "replacement_batches": _replacements.replacement_batches,
+            "findings": _findings.findings,
+            "repairs": _findings.repairs,
+            "not_looked_for": _findings.not_looked_for,
         }

@@ -76,6 +76,11 @@ options:
           - The node's address. Required unless O(state=absent). In check mode it may be missing, for a VM that does not exist yet.
           - With O(state=absent) it serves to recognise a record without mark.
         type: str
+      id:
+        description:
+          - With O(state=absent) the ID of the one record to delete, which must have the node's mark, and be what O(records[].name) and
+            O(records[].content) say where they are given. Otherwise nothing is deleted.
+        type: str
       ttl:
         description: Time to live in seconds, or V(1) for automatic. Without it a record keeps its own, and a new one gets V(1).
         type: int
@@ -204,6 +209,7 @@ def main() -> None:
         "name": {"type": "str"},
         "type": {"type": "str", "choices": ["A", "AAAA"], "default": "A"},
         "content": {"type": "str"},
+        "id": {"type": "str"},
         "ttl": {"type": "int"},
     }
     module = AnsibleModule(

@@ -27,7 +27,8 @@ description:
   - The IAM actions needed are C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus) and, to launch, C(ec2:RunInstances), C(ec2:CreateTags),
     C(ec2:DescribeImages), C(ec2:DescribeInstanceTypes), C(ec2:DescribeInstanceTypeOfferings), C(ec2:DescribeSubnets), C(ec2:DescribeSecurityGroups),
     C(ec2:DescribePlacementGroups), C(iam:PassRole) with O(iam_instance_profile) and C(kms:DescribeKey) with O(root_volume.kms_key_id);
-    to terminate, C(ec2:TerminateInstances) and C(ec2:DescribeInstanceAttribute); to stop, C(ec2:StopInstances); to finish, C(ec2:DeleteTags).
+    to terminate, C(ec2:TerminateInstances) and C(ec2:DescribeInstanceAttribute); to stop, C(ec2:StopInstances); to finish, C(ec2:DeleteTags); to tag,
+    C(ec2:CreateTags).
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 options:
@@ -43,8 +44,10 @@ options:
       - With V(stopped), no node has an instance that runs. Instances are stopped at once, without waiting for their systems to
         shut down; this is for nodes that do not answer any more.
       - With V(absent), no node has an instance. The call fails before anything is terminated when one of the instances has termination protection.
+      - With V(tagged), the instances given by O(nodes[].instance_id) have the tags C(Cluster) and C(Name) by which they are found. One that carries
+        another cluster's tag, or another name, is left as it is and fails its node.
     type: str
-    choices: [present, absent, stopped, finished]
+    choices: [present, absent, stopped, finished, tagged]
     default: present
   nodes:
     description:
@@ -366,7 +369,7 @@ OFFER = {"root_device_name": {"type": "str", "required": True}, "subnet_id": {"t
 SPEC = {
     **LEASE_OPTION,
     "cluster": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent", "stopped", "finished"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "stopped", "finished", "tagged"], "default": "present"},
     "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE},
     "role": {"type": "str", "choices": ["worker", "controlplane"]},
     "image_id": {"type": "str"},

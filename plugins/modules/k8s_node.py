@@ -45,6 +45,10 @@ options:
         description: The VM's provider ID (V(aws:///eu-central-1a/i-0123456789abcdef0)) or its instance ID.
         type: str
         aliases: [instance_id]
+      uid:
+        description:
+          - The UID of its Node object. A Node of its name that has another one is not the wanted one, and left alone.
+        type: str
       new:
         description:
           - The VM does not exist yet. Any Node of this name is then a leftover and fails the node, so that a name is not used
@@ -203,7 +207,7 @@ def main() -> None:
         argument_spec={
             **connection_arguments(),
             **LEASE_OPTION,
-            "nodes": node_arguments(new={"type": "bool", "default": False}),
+            "nodes": node_arguments(new={"type": "bool", "default": False}, uid={"type": "str"}),
             "state": {"type": "str", "choices": ["ready", "cordoned", "absent"], "default": "ready"},
             "wait_timeout": {"type": "int", "default": 600},
         },

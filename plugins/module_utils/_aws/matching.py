@@ -101,6 +101,17 @@ def doomed_problem(found: Match) -> str:
     return f"{found.node.name}: {renamed}; say that it is meant with instance_id, or name it back"
 
 
+def untaggable(cluster: str, node: Node, item: Item | None) -> str:
+    """Why an instance does not become this node of the cluster by its tags: it is gone, another cluster's, or called something else."""
+    if item is None:
+        return f"there is no instance {node.instance_id}"
+    if owner(item) not in ("", cluster):
+        return f"instance {node.instance_id} belongs to cluster {owner(item)}, not {cluster}"
+    if item["name"] not in ("", node.name):
+        return f"instance {node.instance_id} is called {item['name']}"
+    return ""
+
+
 def differences(item: Item, image_id: str, instance_type: str) -> str:
     """How an existing instance differs from the launch wanted; "" when it does not."""
     wanted = (("image_id", image_id), ("instance_type", instance_type))

@@ -49,7 +49,7 @@ def node_work(options: NodeOptions, clients: Clients, check_mode: bool, clock: C
     """Do what ec2_node's state says."""
     if not options.nodes:
         return Outcome()
-    works = {"present": _present, "absent": _absent, "stopped": _stopped, "finished": _finished}
+    works = {"present": _present, "absent": _absent, "stopped": _stopped, "finished": _finished, "tagged": _tagged}
     return works[options.state](options, clients, check_mode, clock)
 
 
@@ -300,4 +300,26 @@ def _finished(options: NodeOptions, clients: Clients, check_mode: bool, clock: C
     ids = [match.instance["instance_id"] for match in marked if match.instance]
     if ids:
         ec2.delete_tag(clients.ec2, ids, UNFINISHED_TAG)
+    return outcome
+
+
+# --- tagged
+
+
+def _tagged(options: NodeOptions, clients: Clients, check_mode: bool, _clock: Clock) -> Outcome:
+    """Give instances the tags by which they are found. The id says which is meant, as without tags nothing else can."""
+    check_problems([f"nodes: {node.name} has no instance_id" for node in options.nodes if not node.instance_id])
+    items = ec2.describe_instances(clients.ec2, "instance-id", [node.instance_id for node in options.nodes], LIVING)
+    known = {item["instance_id"]: item for item in map(instance, items)}
+    outcome = Outcome(nodes=[node_result(node.name, known.get(node.instance_id)) for node in options.nodes])
+    for node in options.nodes:
+        problem = matching.untaggable(options.cluster, node, known.get(node.instance_id))
+        if problem:
+            outcome.failures[node.name] = problem
+            continue
+        lost = {key: value for key, value in {CLUSTER_TAG: options.cluster, NAME_TAG: node.name}.items() if not known[node.instance_id]["tags"].get(key)}
+        if lost:
+            outcome.steps.append(Step("tag", node.name, node.instance_id, before={}, after=lost))
+    for step in [] if check_mode else outcome.steps:
+        ec2.create_tags(clients.ec2, [step.target], step.after or {})
     return outcome

@@ -28,13 +28,17 @@ ROUNDS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A record of a node. name and content may be empty for state absent, content also in check mode; ttl None: as it is, or automatic."""
+    """A record of a node. name and content may be empty for state absent, content also in check mode; ttl None: as it is, or automatic.
+
+    id: for state absent this one record alone, if it still has the node's mark and what else is given.
+    """
 
     node: str
     name: str = ""
     type: str = "A"
     content: str = ""
     ttl: int | None = None
+    id: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +92,9 @@ def read_options(params: t.Mapping[str, t.Any], check_mode: bool) -> RecordOptio
     wrong = [f"{name} is empty." for name, value in (("api_token (or CLOUDFLARE_API_TOKEN)", params["api_token"]), ("cluster", cluster)) if not value]
     for index, record in enumerate(records):
         wrong += [f"records[{index}]: {text}" for text in _flaws(record, params["state"], check_mode)]
-    keys = [(record.name, record.type) for record in records if record.name]
+    keys = [(record.name, record.type) for record in records if record.name and not record.id]
     wrong += [f"records has {kind} {name} more than once." for name, kind in sorted({key for key in keys if keys.count(key) > 1})]
-    if not params["zone_id"] and not domain and not keys:
+    if not params["zone_id"] and not domain and not any(record.name for record in records):
         wrong.append("Which zone? Give zone_id (or CLOUDFLARE_ZONE_ID) or domain.")
     if wrong:
         raise InputError(" ".join(wrong))
@@ -104,6 +108,7 @@ def _wanted(entry: t.Mapping[str, t.Any]) -> Wanted:
         type=entry.get("type") or "A",
         content=_address(str(entry.get("content") or "").strip()),
         ttl=entry.get("ttl"),
+        id=entry.get("id") or "",
     )
 
 
@@ -124,6 +129,8 @@ def _flaws(record: Wanted, state: str, check_mode: bool) -> t.Iterator[str]:
         yield "node is empty."
     if state == "present" and not record.name:
         yield "name is empty."
+    if state == "present" and record.id:
+        yield "id is only for state absent; a record that is to be present is found by its name."
     if record.name.startswith("*") or (record.name and "." not in record.name):
         yield f"name {record.name} must be one full name such as worker-1.example.com."
     if state == "present" and not record.content and not check_mode:
@@ -237,12 +244,21 @@ def _plan_absent(cluster: str, wanted: Wanted, existing: t.Sequence[Record], res
     ours = mark(cluster, wanted.node)
     exact = (wanted.name, wanted.type, wanted.content)
     doomed = {change.before for change in result.changes}
+    if wanted.id:
+        result.changes += [Change(wanted.node, record, None) for record in existing if record.comment == ours and _is_exactly(wanted, record)]
+        return
     for record in existing:
         if record.comment == ours or (all(exact) and (record.name, record.type, record.content) == exact):
             if record not in doomed:
                 result.changes.append(Change(wanted.node, record, None))
         elif (record.name, record.type) == exact[:2]:
             result.warnings.append(f"{wanted.node}: left alone: {_foreign_text(record)}")
+
+
+def _is_exactly(wanted: Wanted, record: Record) -> bool:
+    """Whether it is the record of the ID given, and still as it was when that was read."""
+    given = ((wanted.id, record.id), (wanted.name, record.name), (wanted.content, record.content))
+    return all(value in ("", there) for value, there in given)
 
 
 def _foreign_text(record: Record) -> str:

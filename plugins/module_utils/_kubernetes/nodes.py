@@ -34,13 +34,14 @@ CONCURRENCY = 8
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A node as the user names it. address, provider_id and hostname may be empty: not known. new: its VM does not exist yet."""
+    """A node as the user names it. address, provider_id, hostname and uid may be empty: not known. new: its VM does not exist yet."""
 
     name: str
     address: str = ""
     provider_id: str = ""
     new: bool = False
     hostname: str = ""
+    uid: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,7 @@ def _wanted(entry: t.Mapping[str, t.Any]) -> Wanted:
         provider_id=str(entry.get("provider_id") or ""),
         new=bool(entry.get("new")),
         hostname=str(entry.get("hostname") or ""),
+        uid=str(entry.get("uid") or ""),
     )
 
 
@@ -118,6 +120,8 @@ def _names(node: Node) -> set[str]:
 def match(wanted: Wanted, nodes: t.Sequence[Node]) -> Match:
     """Find a wanted node among all nodes."""
     named = [node for node in nodes if is_named(wanted, node)]
+    if wanted.uid:
+        return Match(wanted, [node for node in named if node["metadata"]["uid"] == wanted.uid])
     if wanted.new:
         return Match(wanted, [], named[0] if named else None)
     same = [node for node in nodes if is_same_machine(wanted, node)]

@@ -191,6 +191,7 @@ def test_E4_all_pages_are_read_and_no_more() -> None:
         ({"cluster": " "}, "cluster is empty"),
         ({"records": [{"node": "", "name": FQDN, "content": "10.0.0.1"}]}, r"records\[0\]: node is empty"),
         ({"records": [{"node": "", "name": ""}], "state": "absent"}, r"records\[0\]: node is empty"),
+        ({"records": [w1(id="r1")]}, r"records\[0\]: id is only for state absent"),
         ({"records": [{"node": W1, "name": "", "content": "10.0.0.1"}]}, r"records\[0\]: name is empty"),
         ({"records": [{"node": W1, "name": "*.example.com", "content": "10.0.0.1"}]}, "must be one full name"),
         ({"records": [{"node": W1, "name": FQDN}]}, "content is empty"),
@@ -251,6 +252,27 @@ def test_E7_unmarked_record_of_this_address_is_deleted() -> None:
     legacy = record("r1", FQDN, "10.0.0.1")
     with scripted(read_zone(), under("example.com", legacy), marked(), batch(deletes=[{"id": "r1"}]), under("example.com"), marked()) as client:
         assert summaries(work(options(w1(), state="absent"), client, check_mode=False)) == [("delete", W1, f"A {FQDN}")]
+
+
+def test_absent_by_id_takes_that_one_alone() -> None:
+    """What else has the node's mark, and another content under that ID since, stays."""
+    other = record("r2", f"old.{FQDN}", "10.0.0.1", MARK)
+    with scripted(read_zone(), marked(OURS, other), batch(deletes=[{"id": "r1"}]), marked(other)) as client:
+        assert summaries(work(options({"node": W1, "id": "r1"}, state="absent"), client, check_mode=False)) == [("delete", W1, f"A {FQDN}")]
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [(OURS, {"id": "r1", "content": "10.0.0.2"}), (OURS, {"id": "r9"}), (record("r1", FQDN, "10.0.0.1", MARK.replace("fargle ", "fargle2 ")), {"id": "r1"})],
+)
+def test_absent_by_id_leaves_what_is_not_that_record(there: dict[str, t.Any], asked: dict[str, str]) -> None:
+    with scripted(read_zone(), under("example.com", there), marked()) as client:
+        outcome = work(options({"node": W1, **asked}, state="absent", domain="example.com"), client, check_mode=False)
+    assert (outcome.steps, outcome.failures) == ([], {})
+
+
+def test_two_records_of_one_name_are_told_apart_by_id() -> None:
+    assert len(options(w1(id="r1"), w1(id="r2"), state="absent").records) == 2
 
 
 def test_absent_of_nothing_is_fine() -> None:

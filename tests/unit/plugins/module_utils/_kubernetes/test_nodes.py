@@ -184,6 +184,14 @@ def test_absent_deletes_by_uid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.nodes[0]["uid"] == ""
 
 
+@pytest.mark.parametrize(("uid", "deleted"), [("u-1", [delete("w1", "u-1"), nodes()]), ("u-0", [])])
+def test_absent_by_uid_spares_a_node_that_was_made_again(monkeypatch: pytest.MonkeyPatch, uid: str, deleted: list[Expect]) -> None:
+    with scripted(monkeypatch, nodes(node("w1", "10.0.0.1", uid="u-1")), *deleted) as (api, _script):
+        outcome = work(asked(Wanted("w1", uid=uid), state="absent"), api, check_mode=False)
+    assert len(outcome.steps) == bool(deleted)
+    assert outcome.failures == {}
+
+
 def test_absent_check_mode_plans_the_same_and_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted(monkeypatch, nodes(node("w1", "10.0.0.1"))) as (api, _script):
         outcome = work(asked(Wanted("w1", "10.0.0.1"), state="absent"), api, check_mode=True)

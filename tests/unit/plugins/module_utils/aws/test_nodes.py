@@ -610,3 +610,40 @@ def test_growing_clock_starts_fast_and_ends_at_the_deadline(monkeypatch: pytest.
     monkeypatch.setattr("time.sleep", sleep)
     assert list(waits.growing(10, 2))[-1] == 10
     assert pauses[:4] == [0.25, 0.5, 1.0, 2]
+
+
+def tagging(*instances: dict[str, t.Any]) -> Exchange:
+    return Exchange().expect("DescribeInstances", by("instance-id", "i-1", states=LIVING), described(*instances))
+
+
+NODES = [{"name": NAME, "instance_id": "i-1"}]
+
+
+@pytest.mark.parametrize("name", [None, NAME])
+def test_tagged_gives_the_tags_that_an_instance_lacks_once(name: str | None) -> None:
+    missing = {"Cluster": "fargle"} if name else {"Cluster": "fargle", "Name": NAME}
+    aws = tagging(vm(name=t.cast("str", name), tags={"Cluster": None})).expect("CreateTags", {"Resources": ["i-1"], "Tags": tags(**missing)}, {})
+    assert summaries(play(aws, state="tagged", nodes=NODES)) == [{"verb": "tag", "node": NAME, "target": "i-1"}]
+    assert play(tagging(vm()), state="tagged", nodes=NODES).steps == []
+
+
+def test_tagged_in_check_mode_tags_nothing() -> None:
+    assert [step.verb for step in play(tagging(vm(tags={"Cluster": None})), check=True, state="tagged", nodes=NODES).steps] == ["tag"]
+
+
+@pytest.mark.parametrize(
+    ("there", "problem"),
+    [
+        ([vm(tags={"Cluster": "fargle2"})], "instance i-1 belongs to cluster fargle2, not fargle"),
+        ([vm(name="bastion", tags={"Cluster": None})], "instance i-1 is called bastion"),
+        ([], "there is no instance i-1"),
+    ],
+)
+def test_tagged_never_touches_what_is_anothers(there: list[dict[str, t.Any]], problem: str) -> None:
+    outcome = play(tagging(*there), state="tagged", nodes=NODES)
+    assert (outcome.failures, outcome.steps) == ({NAME: problem}, [])
+
+
+def test_tagged_wants_the_instance_id() -> None:
+    with pytest.raises(InputError, match=f"{NAME} has no instance_id"):
+        play(Exchange(), state="tagged")
