@@ -197,6 +197,23 @@ def machine_config(secrets: ClusterSecrets, role: str) -> str:
     return dump_documents(documents)
 
 
+def patched(config: str, patches: str) -> str:
+    """A machine config with strategic patches that only set keys of mappings in its first document."""
+    documents = list(yaml.safe_load_all(config))
+    loaded = yaml.safe_load(patches)
+    for patch in loaded if isinstance(loaded, list) else [loaded]:
+        _set(documents[0], patch)
+    return dump_documents(documents)
+
+
+def _set(document: Document, patch: Document) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            _set(document.setdefault(key, {}), value)
+        else:
+            document[key] = value
+
+
 def with_hostname(config: str, hostname: str) -> str:
     """A machine config for one node: its name the way that config's own style wants it."""
     documents = list(yaml.safe_load_all(config))

@@ -189,7 +189,8 @@ class _Cluster:
     def launch(self) -> None:
         """Run the VMs, with their machine configs as user data, and put them behind the load balancers."""
         for node in self.plan.nodes:
-            text = configs.with_hostname(configs.machine_config(self.secrets, node.role), f"{node.name}.{DOMAIN}")
+            text = configs.patched(configs.machine_config(self.secrets, node.role), self._patches(node.role))
+            text = configs.with_hostname(text, f"{node.name}.{DOMAIN}")
             tags = {"Name": node.name, "Cluster": self.plan.name}
             if not node.legacy:
                 tags |= {"Role": node.role, "k8s-cluster-manager/generation": "1"}

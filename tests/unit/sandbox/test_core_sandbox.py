@@ -337,3 +337,12 @@ def test_the_exports_are_all_a_shell_needs(running: RunningSandbox, tmp_path: Pa
     which = subprocess.run(["/bin/sh", "-c", "command -v ansible-playbook"], env=running.env, capture_output=True, text=True, check=True).stdout
     assert which.strip() == str(Path(sys.executable).parent / "ansible-playbook")
     assert ROOT.joinpath("galaxy.yml").exists()
+
+
+@pytest.mark.parametrize("cluster", ["fargle", "fargle2"])
+def test_the_seeded_nodes_have_the_patches_of_their_roles(cloud: RunningSandbox, cluster: str) -> None:
+    """So they are as their inputs make them, and a comparison finds no difference."""
+    worker, plane = (next(yaml.safe_load_all(cloud.control.config(f"{cluster}-{role}-1")))["machine"] for role in ("worker", "controlplane"))
+    assert worker["kubelet"]["extraArgs"] == plane["kubelet"]["extraArgs"] == {"rotate-server-certificates": "true"}
+    assert "sysctls" not in worker
+    assert plane["sysctls"] == {"vm.max_map_count": "262144"}
