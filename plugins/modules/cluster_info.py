@@ -135,6 +135,11 @@ cluster:
           description: Its state.
           type: str
           sample: active
+        zones:
+          description: The availability zones it is in, by name.
+          type: list
+          elements: str
+          sample: [eu-central-1a, eu-central-1b]
         security_groups:
           description: Ids of its security groups.
           type: list

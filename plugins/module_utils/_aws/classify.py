@@ -65,6 +65,7 @@ def load_balancer(item: Item, tags: Tags) -> Item:
         "scheme": item.get("Scheme", ""),
         "vpc_id": item.get("VpcId", ""),
         "state": item.get("State", {}).get("Code", ""),
+        "zones": sorted(zone["ZoneName"] for zone in item.get("AvailabilityZones", [])),
         "security_groups": item.get("SecurityGroups", []),
         "tags": dict(tags),
         "controller_owned": CONTROLLER_TAG in tags,
