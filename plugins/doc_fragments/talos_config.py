@@ -110,4 +110,9 @@ options:
         description:
           - The fingerprint of the node's certificate in maintenance mode, as its console shows it. Required if O(identity_check=fingerprint).
         type: str
+      boot_id:
+        description:
+          - With O(configured=apply), a boot that the node has to leave, as RV(nodes[].boot_id) told it. It is rebooted if it is still in it, even
+            where nothing differs. So a run finishes what a killed one began.
+        type: str
 """

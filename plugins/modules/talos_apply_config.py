@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: talos_apply_config
-short_description: Configures new Talos nodes and waits until they have joined
+short_description: Configures Talos nodes and waits until they have joined
 version_added: 1.0.0
 description:
   - Renders the machine configs of any number of nodes as M(k8s_cluster.manager.talos_machine_config) does, sends each node its own, and waits
     until it has joined, all nodes in one call.
   - The C(machine.ca) of O(config) is what the nodes are recognised by afterwards.
   - Only nodes in maintenance mode are configured. A node that is configured already is compared with what it should be, RV(nodes[].drift) tells the
-    result, and nothing is changed. A node of another cluster fails.
+    result, and nothing is changed unless O(configured=apply). A node of another cluster fails.
   - A node in maintenance mode has no proof of whose it is, and whoever answers at its address gets the secrets of the cluster. Therefore its
     certificate is compared with the fingerprint that the machine prints on its console, which AWS hands over by another way.
   - A node is done when its Talos API shows a certificate of the cluster's CA and, with O(talosconfig), its stage is C(running). A control plane is
@@ -34,10 +34,25 @@ extends_documentation_fragment:
   - amazon.aws.boto3
   - k8s_cluster.manager.kubernetes.lease
 options:
+  configured:
+    description:
+      - What becomes of nodes that are configured already.
+      - V(compare) leaves them as they are.
+      - V(apply) sends a node what differs, and nothing to one on which nothing does. O(talosconfig) is required, and nodes in maintenance mode fail.
+        A change that would give a node another name or role is refused.
+      - Some changes take a reboot, RV(nodes[].reboot). Up to Talos 1.13 the node decides and does it, from 1.14 on this module asks for it.
+        It waits until the node has booted again and is ready, and a control plane votes in etcd.
+      - Workers are changed all at once, so only name those that may be missing together. Control planes are changed one by one, and while etcd has a
+        quorum without the one that reboots.
+      - In check mode each node on which something differs is asked by Talos' own dry run, over mTLS. What it does not take is a failure.
+    type: str
+    choices: [compare, apply]
+    default: compare
   talosconfig:
     description:
       - The text of a talosconfig of the cluster, with a client certificate of the role C(os:admin).
-      - Required for control planes. Without it a worker counts as done when it shows a certificate of the cluster, and its drift is unknown.
+      - Required for control planes and with O(configured=apply). Without it a worker counts as done when it shows a certificate of the cluster, and its
+        drift is unknown.
     type: str
   endpoints:
     description:
@@ -98,6 +113,18 @@ EXAMPLES = r"""
         address: 10.0.2.58
         instance_id: i-0123456789abcdef1
 
+- name: Change what differs on a worker that runs
+  k8s_cluster.manager.talos_apply_config:
+    config: "{{ worker_config }}"
+    patch: "{{ worker_patch }}"
+    role: worker
+    talosconfig: "{{ talosconfig }}"
+    configured: apply
+    nodes:
+      - name: fargle-worker-7
+        hostname: fargle-worker-7.example.com
+        address: 10.0.1.57
+
 - name: Configure a machine whose console somebody has read
   k8s_cluster.manager.talos_apply_config:
     config: "{{ worker_config }}"
@@ -139,6 +166,19 @@ nodes:
     drift:
       description: Whether its config differs from what it should be. Null if it could not be read.
       type: bool
+    diff:
+      description: What differed, as a unified diff in which secrets are replaced. Null if nothing did.
+      type: str
+    reboot:
+      description: Whether the change takes, or took, a reboot. Null if its config could not be read.
+      type: bool
+    reboot_for:
+      description: The parts of the config whose change takes a reboot.
+      type: list
+      elements: str
+    boot_id:
+      description: What tells its boot from all others. Only with O(configured=apply).
+      type: str
     stage:
       description: Its stage, V(running) at the end. Null without O(talosconfig).
       type: str
@@ -160,6 +200,10 @@ nodes:
       was: maintenance
       applied: true
       drift: false
+      diff:
+      reboot: false
+      reboot_for: []
+      boot_id:
       stage: running
       talos_version: v1.11.6
       fingerprint: JXuzxDpbmXuxWlEjcoo2MpAGU1Ae0KBpJK1VAcSpR9s=
@@ -175,7 +219,7 @@ problems:
   type: list
   elements: str
 plan:
-  description: The nodes to configure, with C(verb), C(node) and C(target); the same in check mode and in the run that follows.
+  description: The nodes to configure and reboot, with C(verb), C(node) and C(target); the same in check mode and in the run that follows.
   returned: when the options were right
   type: list
   elements: dict
@@ -191,18 +235,20 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.console i
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome, run
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver import apply_configs
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.deliver_changes import apply_changes
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.machine_config import CONFIG_OPTIONS, NODE_OPTIONS, given
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.transport import require_libraries
 
 
 def main() -> None:
     """Wire the options to the work."""
-    node = {**NODE_OPTIONS, "address": {"type": "str"}, "instance_id": {"type": "str"}, "fingerprint": {"type": "str"}}
+    node = {**NODE_OPTIONS, "address": {"type": "str"}, "instance_id": {"type": "str"}, "fingerprint": {"type": "str"}, "boot_id": {"type": "str"}}
     module = AnsibleAWSModule(
         argument_spec={
             **CONFIG_OPTIONS,
             **LEASE_OPTION,
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
+            "configured": {"type": "str", "choices": ["compare", "apply"], "default": "compare"},
             "talosconfig": {"type": "str", "no_log": True},
             "context": {"type": "str"},
             "endpoints": {"type": "list", "elements": "str", "default": []},
@@ -219,6 +265,8 @@ def main() -> None:
 
     def work() -> Outcome:
         require_libraries()
+        if module.params["configured"] == "apply":
+            return apply_changes(given(module), module.check_mode)
         reads = module.params["identity_check"] == "console" and module.params["nodes"]
         console = console_reader(module, module.params["concurrency"]) if reads and not module.check_mode else None
         outcome = apply_configs(given(module), console, module.check_mode)

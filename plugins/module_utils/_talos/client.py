@@ -24,9 +24,21 @@ LEAVE_SECONDS = 60.0
 # Before it answers, Talos waits up to 5 s for the time to be in sync.
 BOOTSTRAP_SECONDS = 20.0
 ETCD_DATA = "/var/lib/etcd"
+# The kernel's name for the time since it was started; talosctl waits for a reboot by it, too.
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+REBOOT = "REBOOT"
 _MODE_AUTO = 1
+_MODES = messages.ENUMS["machine.ApplyConfigurationRequest.Mode"]
 _STAGES = messages.ENUMS["talos.resource.definitions.enums.RuntimeMachineStage"]
 _ALARMS = messages.ENUMS["machine.EtcdMemberAlarm.AlarmType"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What a node answered to a config. mode: what a configured node makes of AUTO, REBOOT or NO_REBOOT."""
+
+    mode: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +102,25 @@ async def _resource(connection: Connection, namespace: str, kind: str, name: str
     return message(spec).FromString(reply.resource.spec.proto_spec)
 
 
-async def apply_configuration(connection: Connection, config: bytes) -> tuple[str, ...]:
-    """Send a machine config once and return the node's warnings.
+async def apply_configuration(connection: Connection, config: bytes, dry_run: bool = False) -> Applied:
+    """Send a machine config once, or (dry_run) ask what would become of it.
 
     The mode is said explicitly: an unset one means REBOOT. Not repeated here, since a lost answer says nothing about the node.
     """
-    request = message("machine.ApplyConfigurationRequest")(data=config, mode=_MODE_AUTO)
+    request = message("machine.ApplyConfigurationRequest")(data=config, mode=_MODE_AUTO, dry_run=dry_run)
     reply = await _machine(connection, "ApplyConfiguration", request, timeout=APPLY_SECONDS, attempts=1)
-    return tuple(reply.warnings)
+    return Applied(_MODES[reply.mode] if reply.mode < len(_MODES) else str(reply.mode), tuple(reply.warnings))
+
+
+async def reboot(connection: Connection) -> None:
+    """Make the node reboot; asked once, whether it does is seen by its boot_id."""
+    await _machine(connection, "Reboot", timeout=APPLY_SECONDS, attempts=1)
+
+
+async def boot_id(connection: Connection) -> str:
+    """What tells this boot of the node from all others (needs the role os:admin)."""
+    parts = await connection.call("/machine.MachineService/Read", message("machine.ReadRequest")(path=BOOT_ID))
+    return b"".join(part.bytes for part in parts).decode("ascii", "replace").strip()
 
 
 async def version(connection: Connection, **kwargs: t.Any) -> str:

@@ -22,14 +22,13 @@ from .. import _permit, _progress
 from .._errors import InputError, ManagerError, WaitTimeout
 from .._outcome import Outcome
 from .._plan import Step
-from . import client, documents, identity, redact, tls
+from . import client, identity, redact, tls
 from .etcd import Etcd
 from .machine_config import config_info, rendering
-from .patching import Patched
-from .render import NodeConfig, Rendering, release
+from .render import NodeConfig, Rendering
+from .render_changes import Change, change, same_config
 from .talosconfig import Endpoint, TalosConfig, endpoint, parse
 from .transport import Connection, TalosError
-from .yamltext import ConfigError
 
 FIRST_TICK_SECONDS = 0.25
 LAST_TICK_SECONDS = 5.0
@@ -123,7 +122,11 @@ def _missing(params: t.Mapping[str, t.Any], check_mode: bool) -> list[str]:
     problems = []
     if params["role"] == "controlplane" and params["nodes"] and not params["talosconfig"]:
         problems.append("talosconfig: control planes need it, since each is configured only when the one before it votes in etcd")
-    needed = {"console": "instance_id", "fingerprint": "fingerprint"}.get(params["identity_check"])
+    if params["configured"] == "apply" and not params["talosconfig"]:
+        problems.append("talosconfig: what nodes run is read, and changed, with its certificate")
+    # Who has a config already shows a certificate of the cluster: there is nothing to compare.
+    checked = params["identity_check"] if params["configured"] == "compare" else ""
+    needed = {"console": "instance_id", "fingerprint": "fingerprint"}.get(checked)
     for row in () if check_mode else params["nodes"]:
         problems += [f"nodes: {row['name']} has no {word}" for word in ("address", needed) if word and not row.get(word)]
     return problems
@@ -142,7 +145,11 @@ def _wrong_cluster(ca: str, config: TalosConfig | None) -> list[str]:
 
 @dataclasses.dataclass(eq=False)
 class Target:
-    """A node on its way. was: the mode of the first contact, mode: of the latest; seen: its latest state in words; sent: how often the config was sent."""
+    """A node on its way. was: the mode of the first contact, mode: of the latest; seen: its latest state in words; sent: how often the config was sent.
+
+    answered: what it makes of the mode AUTO. change: what lies between the config that it had and the one it should have, if that is not the same;
+    reboots: whether it takes a reboot. boot_id: of its latest boot.
+    """
 
     name: str
     row: t.Mapping[str, t.Any]
@@ -153,9 +160,14 @@ class Target:
     sent: int = 0
     acknowledged: bool = False
     sent_at: float = 0.0
+    answered: str = ""
     away: bool = False
     drift: bool | None = None
+    change: Change | None = None
+    boot_id: str = ""
+    reboots: bool = False
     stage: str = ""
+    ready: bool = False
     talos_version: str = ""
     fingerprint: str = ""
     console_fingerprint: str = ""
@@ -185,6 +197,10 @@ class Target:
             "was": self.was or (UNREACHABLE if self.address else None),
             "applied": self.sent > 0,
             "drift": self.drift,
+            "reboot": None if self.drift is None else self.reboots,
+            "reboot_for": list(self.change.why) if self.change else [],
+            "diff": self.change.diff if self.change else None,
+            "boot_id": self.boot_id or None,
             "stage": self.stage or None,
             "talos_version": self.talos_version or None,
             "fingerprint": self.fingerprint or None,
@@ -389,11 +405,11 @@ class Delivery:
     async def _send(self, target: Target, connection: Connection) -> None:
         """Send the config over the connection whose certificate was just recognised."""
         try:
-            warnings = await client.apply_configuration(connection, target.config.text.encode())
+            applied = await client.apply_configuration(connection, target.config.text.encode())
         except TalosError as error:
-            why = _without_secrets(str(error), target.config)
+            why = without_secrets(str(error), target.config)
             if error.code in _NOT_SENT:
-                target.seen = f"in maintenance mode, not configured yet: {why}"
+                target.seen = f"{'in maintenance mode' if target.mode == identity.MAINTENANCE else 'running'}, not configured yet: {why}"
                 return
             if not error.maybe_done and error.code != "FAILED_PRECONDITION":
                 raise ManagerError(f"it refuses the machine config: {why}") from None
@@ -402,7 +418,8 @@ class Delivery:
         else:
             target.acknowledged = True
             target.seen = "the config was accepted"
-            self.warnings += [f"{target.name}: {_without_secrets(warning, target.config)}" for warning in warnings]
+            target.answered = applied.mode
+            self.warnings += [f"{target.name}: {without_secrets(warning, target.config)}" for warning in applied.warnings]
         target.sent += 1
         target.sent_at = time.monotonic()
         target.away = False
@@ -426,7 +443,7 @@ class Delivery:
             return True
         try:
             status = await client.machine_status(connection)
-            target.stage, target.seen = status.stage, str(status)
+            target.stage, target.ready, target.seen = status.stage, status.ready, str(status)
             target.talos_version = target.talos_version or await client.version(connection)
             if target.drift is None:
                 await self._compare(target, connection)
@@ -442,10 +459,17 @@ class Delivery:
         if target.sent:
             target.drift = False
             return
+        if await self._differs(target, connection):
+            self.warnings.append(f"{target.name} is configured already, and not as it would be now; it was left as it is")
+
+    async def _differs(self, target: Target, connection: Connection) -> bool:
+        """Read the active config and note whether, and at first how, it differs from the one that it should be."""
         active = (await client.machine_config(connection)).decode("utf-8", "replace")
         target.drift = not same_config(target.config.text, active, self.options.rendered.info.talos_version)
-        if target.drift:
-            self.warnings.append(f"{target.name} is configured already, and not as it would be now; it was left as it is")
+        if target.drift and target.change is None:
+            target.change = change(active, target.config.text, target.talos_version)
+            target.reboots = target.change.needs_reboot
+        return target.drift
 
     def _etcd(self, target: Target) -> Etcd:
         """The membership as others than the target see it; only without others it is asked itself."""
@@ -472,31 +496,14 @@ class Delivery:
 _WORD = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 
 
-def _without_secrets(text: str, config: NodeConfig) -> str:
+def without_secrets(text: str, config: NodeConfig) -> str:
     """A node's message without what stands in its config but not in the redacted one: Talos quotes what it does not understand."""
     shown = config.diff["after"]
     return _WORD.sub(lambda match: "(secret)" if match[0] in config.text and match[0] not in shown else match[0], redact.scrub(text))
 
 
-def same_config(wanted: str, active: str, version: str) -> bool:
-    """Whether two configs say the same, whatever their order of keys and documents, comments and style."""
-    if wanted == active:
-        return True
-    minor, _version = release([], version)
-    try:
-        return _canonical(wanted, minor) == _canonical(active, minor)
-    except ConfigError:
-        # What this release cannot read is not what it would write.
-        return False
-
-
-def _canonical(text: str, minor: int) -> dict[tuple[str, str], str]:
-    """A config's documents by kind and name, each as Talos itself would print it."""
-    return {document.identity: Patched(minor, config=documents.Config((document,))).text() for document in documents.load(text, minor).documents}
-
-
 def apply_configs(params: t.Mapping[str, t.Any], console: Console | None, check_mode: bool) -> Outcome:
-    """The work of talos_apply_config."""
+    """The work of talos_apply_config where nodes that are configured already stay as they are."""
     return asyncio.run(_run(Options.of(params, check_mode), console, check_mode))
 
 

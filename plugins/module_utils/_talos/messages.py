@@ -69,6 +69,10 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "machine.BootstrapRequest": {"recover_etcd": (1, "bool"), "recover_skip_hash_check": (2, "bool")},
     "machine.Bootstrap": {"metadata": (1, "common.Metadata")},
     "machine.BootstrapResponse": {"messages": (1, "repeated machine.Bootstrap")},
+    "machine.RebootRequest": {"mode": (1, "machine.RebootRequest.Mode")},
+    "machine.Reboot": {"metadata": (1, "common.Metadata"), "actor_id": (2, "string")},
+    "machine.RebootResponse": {"messages": (1, "repeated machine.Reboot")},
+    "machine.ReadRequest": {"path": (1, "string")},
     "machine.ListRequest": {"root": (1, "string"), "recurse": (2, "bool"), "recursion_depth": (3, "int32")},
     "machine.FileInfo": {
         "metadata": (1, "common.Metadata"),
@@ -146,6 +150,7 @@ MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 
 ENUMS: dict[str, tuple[str, ...]] = {
     "machine.ApplyConfigurationRequest.Mode": ("REBOOT", "AUTO", "NO_REBOOT", "STAGED", "TRY"),
+    "machine.RebootRequest.Mode": ("DEFAULT", "POWERCYCLE", "FORCE"),
     "machine.EtcdMemberAlarm.AlarmType": ("NONE", "NOSPACE", "CORRUPT"),
     "talos.resource.definitions.enums.RuntimeMachineStage": (
         "UNKNOWN",
@@ -167,6 +172,7 @@ METHODS: dict[str, tuple[str, str]] = {
     "/machine.MachineService/Hostname": ("google.protobuf.Empty", "machine.HostnameResponse"),
     "/machine.MachineService/ServiceList": ("google.protobuf.Empty", "machine.ServiceListResponse"),
     "/machine.MachineService/Bootstrap": ("machine.BootstrapRequest", "machine.BootstrapResponse"),
+    "/machine.MachineService/Reboot": ("machine.RebootRequest", "machine.RebootResponse"),
     "/machine.MachineService/EtcdMemberList": ("machine.EtcdMemberListRequest", "machine.EtcdMemberListResponse"),
     "/machine.MachineService/EtcdLeaveCluster": ("machine.EtcdLeaveClusterRequest", "machine.EtcdLeaveClusterResponse"),
     "/machine.MachineService/EtcdForfeitLeadership": ("machine.EtcdForfeitLeadershipRequest", "machine.EtcdForfeitLeadershipResponse"),
@@ -175,10 +181,11 @@ METHODS: dict[str, tuple[str, str]] = {
     "/machine.MachineService/EtcdAlarmList": ("google.protobuf.Empty", "machine.EtcdAlarmListResponse"),
     "/machine.MachineService/Kubeconfig": ("google.protobuf.Empty", "common.Data"),
     "/machine.MachineService/List": ("machine.ListRequest", "machine.FileInfo"),
+    "/machine.MachineService/Read": ("machine.ReadRequest", "common.Data"),
     "/cosi.resource.State/Get": ("cosi.resource.GetRequest", "cosi.resource.GetResponse"),
 }
 # Those of them that answer with any number of replies.
-STREAMED = frozenset({"/machine.MachineService/Kubeconfig", "/machine.MachineService/List"})
+STREAMED = frozenset(f"/machine.MachineService/{name}" for name in ("Kubeconfig", "List", "Read"))
 
 
 def _field(proto: t.Any, name: str, number: int, kind: str) -> None:

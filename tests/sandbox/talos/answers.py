@@ -4,7 +4,7 @@
 """What a node answers, method by method.
 
 As in Talos' internal/app/machined/internal/server/v1alpha1/v1alpha1_server.go and internal/app/resources/resources.go. Errors that
-Talos does not give a code have the code Unknown, as gRPC has it. What is not here (Reset, Reboot, COSI's List and Watch) is answered
+Talos does not give a code have the code Unknown, as gRPC has it. What is not here (Reset, COSI's List and Watch) is answered
 with Unimplemented.
 """
 
@@ -16,6 +16,7 @@ import json
 import tarfile
 import time
 import typing as t
+import uuid
 
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos.messages import message
 from google.protobuf import any_pb2
@@ -38,6 +39,7 @@ MACHINE_TYPES = {"controlplane": 2, "worker": 3}
 RETRY_SECONDS = 0.05
 ETCD_VERSION = "3.6.4"
 ETCD_DATA = "/var/lib/etcd"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # Go's fs.ModeDir with rwx for root alone.
 DIRECTORY_MODE = 1 << 31 | 0o700
 
@@ -82,6 +84,15 @@ async def service_list(node: Node, request: t.Any, granted: Granted) -> t.Any:
     for name, word, healthy in _services(node):
         reply.messages[0].services.add(id=name, state=word, health={"healthy": healthy, "unknown": word in ("Preparing", "Waiting")})
     return reply
+
+
+async def reboot(node: Node, request: t.Any, granted: Granted) -> t.Any:
+    """Begin to reboot. The answer comes at once; what becomes of it is not told."""
+    if request.mode not in (0, 1) and node.state.version < (1, 12):
+        raise GRPCError(Status.UNIMPLEMENTED, f"reboot mode {request.mode} is not simulated")
+    if node.state.phase != "rebooting":
+        node.restart()
+    return _one("machine.RebootResponse", actor_id=str(uuid.uuid4()))
 
 
 # -- etcd -----------------------------------------------------------------------------------------------------------
@@ -255,6 +266,14 @@ async def list_files(node: Node, request: bytes, granted: Granted) -> list[bytes
     return [_encoded({2: path.encode(), 3: 4096, 4: DIRECTORY_MODE, 6: 1, 9: name.encode()}) for path, name in found]
 
 
+async def read_file(node: Node, request: bytes, granted: Granted) -> list[bytes]:
+    """A file's content as common.Data; of a node's files there is the kernel's boot id."""
+    path = message("machine.ReadRequest").FromString(request).path
+    if path != BOOT_ID:
+        raise GRPCError(Status.UNIMPLEMENTED, f"of a node's files only {BOOT_ID} is simulated")
+    return [_encoded({2: f"{node.state.boot}\n".encode()})]
+
+
 # -- COSI -----------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +352,7 @@ ANSWERS: dict[str, Answer] = {
     "/machine.MachineService/Version": version,
     "/machine.MachineService/Hostname": hostname,
     "/machine.MachineService/ServiceList": service_list,
+    "/machine.MachineService/Reboot": reboot,
     "/machine.MachineService/Bootstrap": bootstrap,
     "/machine.MachineService/EtcdMemberList": member_list,
     "/machine.MachineService/EtcdStatus": status,
@@ -343,4 +363,8 @@ ANSWERS: dict[str, Answer] = {
     "/cosi.resource.State/Get": get,
 }
 # Methods that answer with any number of messages. Request and messages are encoded.
-STREAMS: dict[str, Answer] = {"/machine.MachineService/Kubeconfig": kubeconfig, "/machine.MachineService/List": list_files}
+STREAMS: dict[str, Answer] = {
+    "/machine.MachineService/Kubeconfig": kubeconfig,
+    "/machine.MachineService/List": list_files,
+    "/machine.MachineService/Read": read_file,
+}

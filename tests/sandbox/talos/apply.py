@@ -18,7 +18,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from . import config as machine
-from .decode import ConfigError
+from .decode import ConfigError, Version
 
 if t.TYPE_CHECKING:
     from .node import Node
@@ -26,11 +26,9 @@ if t.TYPE_CHECKING:
 REBOOT, AUTO, NO_REBOOT, STAGED, TRY = range(5)
 WORDS = {NO_REBOOT: "no-reboot", STAGED: "staged"}
 TRY_SECONDS = 60
-# Legacy keys whose change needs no reboot (Talos 1.13, CanApplyImmediate).
-IMMEDIATE_MACHINE = frozenset(
-    [
-        "ca",
-        "acceptedCAs",
+# Legacy keys whose change needs no reboot (CanApplyImmediate), by the first release that has them in its list.
+IMMEDIATE_MACHINE: dict[Version, tuple[str, ...]] = {
+    (1, 0): (
         "time",
         "certSANs",
         "install",
@@ -44,12 +42,16 @@ IMMEDIATE_MACHINE = frozenset(
         "registries",
         "pods",
         "seccompProfiles",
-        "nodeAnnotations",
         "nodeLabels",
-        "nodeTaints",
-    ]
-)
-IMMEDIATE_FEATURES = frozenset(["kubernetesTalosAPIAccess", "kubePrism", "hostDNS", "imageCache", "nodeAddressSortAlgorithm"])
+    ),
+    (1, 7): ("ca", "acceptedCAs", "nodeTaints"),
+    (1, 10): ("nodeAnnotations",),
+}
+IMMEDIATE_FEATURES: dict[Version, tuple[str, ...]] = {
+    (1, 0): ("kubernetesTalosAPIAccess",),
+    (1, 7): ("kubePrism", "hostDNS"),
+    (1, 10): ("imageCache", "nodeAddressSortAlgorithm"),
+}
 DETAILS = {
     REBOOT: "Applied configuration with a reboot",
     NO_REBOOT: "Applied configuration without a reboot",
@@ -160,18 +162,24 @@ def _mode(node: Node, request: t.Any, config: machine.MachineConfig, maintenance
 def _needs_reboot(node: Node, config: machine.MachineConfig) -> str:
     """Why the change cannot be made in a running node; "" when it can. Other documents than the legacy one are not looked at."""
     current = t.cast(machine.MachineConfig, node.state.config)
-    if _fixed(current) == _fixed(config):
+    if _fixed(current, config, node.state.version) == _fixed(config, current, node.state.version):
         return ""
     return f"this config change can't be applied in immediate mode\ndiff:\n{_text_diff(current.text, config.text)}"
 
 
-def _fixed(config: machine.MachineConfig) -> dict[str, t.Any]:
-    """What of the legacy document only a reboot changes."""
+def _listed(table: dict[Version, tuple[str, ...]], version: Version) -> frozenset[str]:
+    return frozenset(name for since, names in table.items() if since <= version for name in names)
+
+
+def _fixed(config: machine.MachineConfig, other: machine.MachineConfig, version: Version) -> dict[str, t.Any]:
+    """What of the legacy document only a reboot changes. Where one of the two has no features, all of them count."""
     legacy = copy.deepcopy(config.document(""))
     legacy.pop("debug", None)
     legacy.pop("cluster", None)
-    part = {key: value for key, value in (legacy.pop("machine", None) or {}).items() if key not in IMMEDIATE_MACHINE}
-    features = {key: value for key, value in (part.pop("features", None) or {}).items() if key not in IMMEDIATE_FEATURES}
+    part = {key: value for key, value in (legacy.pop("machine", None) or {}).items() if key not in _listed(IMMEDIATE_MACHINE, version)}
+    features = part.pop("features", None)
+    if features is not None and other.get("machine.features") is not None:
+        features = {key: value for key, value in features.items() if key not in _listed(IMMEDIATE_FEATURES, version)}
     return {**legacy, "machine": part, "features": features}
 
 

@@ -13,6 +13,7 @@ import base64
 import gzip
 import json
 import typing as t
+import uuid
 
 from cryptography import x509
 
@@ -102,6 +103,7 @@ class Node:
     async def _boot(self) -> str:
         state = self.state
         state.active, state.pair, state.ready = None, None, False
+        state.boot = str(uuid.uuid4())
         state.cri = state.bootstrapping = False
         self.say(f"[initramfs] booting Talos {state.talos}", "platform information: aws")
         await self.world.pause("talos.boot", 0.4)
@@ -179,6 +181,10 @@ class Node:
         self.say("rebooting")
         await self._drain_calls()
         self.close()
+        config = self.state.config
+        if config and self.state.kubelet and self.world.kubernetes:
+            # Its pods stay where they are; Kubernetes notices after a while that nobody reports on them.
+            self.world.kubernetes.kubelet_ready(config.cluster, self.state.kubelet, False)
         self.state.kubelet = ""
         self.world.changed()
         return "booting"

@@ -35,12 +35,16 @@ RULES: dict[str, frozenset[str]] = {
     MACHINE + "Hostname": READERS,
     MACHINE + "ServiceList": READERS,
     MACHINE + "List": READERS,
+    MACHINE + "Read": ADMIN,
+    MACHINE + "Reboot": frozenset(("os:admin", "os:operator")),
     MACHINE + "EtcdMemberList": ETCD_READERS,
     MACHINE + "EtcdStatus": ETCD_READERS,
     MACHINE + "EtcdAlarmList": ETCD_READERS,
     "/cosi.resource.State/Get": READERS,
 }
-MUTATING = frozenset(MACHINE + name for name in ("ApplyConfiguration", "Bootstrap", "EtcdLeaveCluster", "EtcdForfeitLeadership", "EtcdRemoveMemberByID"))
+MUTATING = frozenset(
+    MACHINE + name for name in ("ApplyConfiguration", "Reboot", "Bootstrap", "EtcdLeaveCluster", "EtcdForfeitLeadership", "EtcdRemoveMemberByID")
+)
 # What the separate maintenance server of Talos up to 1.12 implements.
 OLD_MAINTENANCE = frozenset((MACHINE + "ApplyConfiguration", "/cosi.resource.State/Get"))
 FAN_OUT = (MACHINE, "/cluster.ClusterService/", "/inspect.InspectService/", "/storage.StorageService/", "/time.TimeService/")

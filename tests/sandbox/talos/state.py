@@ -25,6 +25,7 @@ class State:
     persisted and active are configurations as they were sent; member is the etcd member whose data is on the disk.
     kubelet: the Node's name once registered; silent: (cluster, name) of the one that ran when the power went.
     etcd: "" (none), waiting (to be bootstrapped or to join), running, finished (left), removed (by another member).
+    boot: the kernel's boot id, another one each time that it starts.
     cri: the container runtime is up; bootstrapping: told to make a new etcd cluster, which a reboot forgets until there is data on the disk.
     """
 
@@ -34,6 +35,7 @@ class State:
     talos: str
     user_data: bytes = b""
     phase: str = "off"
+    boot: str = ""
     persisted: bytes | None = None
     active: bytes | None = None
     pair: Pair | None = None
@@ -94,6 +96,7 @@ class State:
             "az": self.az,
             "talos": self.talos,
             "phase": self.phase,
+            "boot": self.boot,
             "type": config.type if config else "",
             "cluster": config.cluster if config else "",
             "config_sha256": config.digest if config else "",

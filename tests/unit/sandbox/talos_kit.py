@@ -155,7 +155,10 @@ class Kit:
         return asyncio.run(work())
 
     def stream(self, address: str, method: str, context: ssl.SSLContext, metadata: t.Any = None, root: str = "") -> list[bytes]:
-        """A call that is answered with a stream of common.Data; the bytes of each. Or of FileInfo about what is in `root`; the names, as bytes."""
+        """A call that is answered with a stream of common.Data; the bytes of each. Or of FileInfo about what is in `root`; the names, as bytes.
+
+        `root` is also the path of the file to read.
+        """
 
         async def work() -> list[bytes]:
             channel = Channel(address, 50000, ssl=context)

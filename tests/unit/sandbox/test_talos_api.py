@@ -29,7 +29,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from tests.sandbox import pki
 from tests.sandbox.calls import Fault
-from tests.sandbox.configs import machine_config
+from tests.sandbox.configs import machine_config, new_secrets
 
 from .talos_kit import Kit, cluster_secrets, edit, insecure, secure
 
@@ -301,6 +301,79 @@ def test_there_is_no_reboot_mode_from_1_14(kit: Kit) -> None:
     text = "the REBOOT mode is not supported, please use AUTO or NO_REBOOT modes instead"
     assert expect_refused(lambda: kit.apply(address, admin, changed, "REBOOT")) == ("UNIMPLEMENTED", text)
     assert kit.apply(address, admin, changed, "AUTO").mode == 2
+
+
+@pytest.mark.parametrize(
+    ("talos", "change", "mode"),
+    [
+        ("v1.8.4", {"nodeTaints": {"a": "b:NoSchedule"}}, 2),
+        ("v1.8.4", {"nodeAnnotations": {"a": "b"}}, 0),
+        ("v1.10.9", {"nodeAnnotations": {"a": "b"}}, 2),
+        ("v1.10.9", {"udev": {"rules": ["a"]}}, 0),
+        ("v1.14.0", {"udev": {"rules": ["a"]}}, 2),
+    ],
+)
+def test_what_needs_a_reboot_by_release(talos: str, change: dict[str, t.Any], mode: int) -> None:
+    """Talos' documentation of each release, and v1alpha1_runtime.go."""
+    kit = Kit(talos)
+    try:
+        kubernetes = f"v1.{int(talos.split('.')[1]) + 20}.0"
+        secrets = kit.cluster(1, new_secrets("fargle", "https://127.0.0.1:6443", talos_version="v1.8.4", kubernetes_version=kubernetes))
+        changed = edit(t.cast(str, kit.machines.config_of("cp-1")), **change)
+        reply = kit.apply(kit.vm(1).private_ip, secure(secrets), changed, dry_run=True)
+        assert reply.mode == mode
+    finally:
+        kit.close()
+
+
+def test_features_count_one_by_one_only_where_both_have_some(kit: Kit) -> None:
+    """v1alpha1_runtime.go CanApplyImmediate: a nil on either side differs as a whole."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    now = t.cast(str, kit.machines.config_of("cp-1"))
+    features = yaml.safe_load(now)["machine"]["features"]
+    assert kit.apply(address, admin, edit(now, features={**features, "hostDNS": {"enabled": True}}), dry_run=True).mode == 2
+    assert kit.apply(address, admin, edit(now, features={**features, "rbac": False}), dry_run=True).mode == 0
+    assert kit.apply(address, admin, edit(now, features=None), dry_run=True).mode == 0
+
+
+# -- reboot ---------------------------------------------------------------------------------------------------------
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def boot_id(kit: Kit, address: str, admin: t.Any) -> bytes:
+    return b"".join(kit.stream(address, "Read", admin, root=BOOT_ID))
+
+
+def test_a_reboot_is_another_boot_of_the_same_node(kit: Kit) -> None:
+    """v1alpha1_server.go Reboot: answered at once; the config and the etcd member stay, Kubernetes hears nothing meanwhile."""
+    secrets = kit.cluster(1)
+    address, admin = kit.vm(1).private_ip, secure(secrets)
+    before, first, member = kit.machines.config_of("cp-1"), boot_id(kit, address, admin), kit.state(address).member
+    assert first.endswith(b"\n")
+    kit.ledger.delays["talos.boot"] = 0.2
+    assert kit.call(address, "Reboot", admin).messages[0].actor_id
+    kit.wait(lambda: kit.kubernetes.ready["cp-1"] is False)
+    kit.wait(lambda: kit.state(address).phase in ("booting", "starting", "running"))
+    kit.reach(address, "running")
+    kit.wait(lambda: kit.kubernetes.ready["cp-1"])
+    assert boot_id(kit, address, admin) != first
+    assert (kit.machines.config_of("cp-1"), kit.state(address).member) == (before, member)
+
+
+def test_who_may_reboot_and_read(kit: Kit) -> None:
+    """machined.go rules."""
+    secrets = kit.cluster(1)
+    address = kit.vm(1).private_ip
+    for roles, method in ((["os:reader"], "Reboot"), (["os:operator"], "Read")):
+        context = secure(secrets, roles)
+        assert expect_refused(lambda: kit.stream(address, method, context, root=BOOT_ID)) == ("PERMISSION_DENIED", "not authorized")  # noqa: B023
+    assert expect_refused(lambda: kit.stream(address, "Read", secure(secrets), root="/etc/passwd"))[0] == "UNIMPLEMENTED"
+    fresh = kit.boot(2)
+    refused = expect_refused(lambda: kit.call(fresh, "Reboot", insecure()))
+    assert refused[0] == ("UNIMPLEMENTED" if kit.state(fresh).version < (1, 13) else "PERMISSION_DENIED")
+    kit.call(address, "Reboot", secure(secrets, ["os:operator"]))
 
 
 def test_a_configured_node_wants_a_legacy_document(kit: Kit) -> None:

@@ -50,6 +50,7 @@ def apply(kit: Kit, secrets: ClusterSecrets, role: str, rows: list[dict[str, t.A
         "wait_timeout": 20,
         "concurrency": 50,
         "until": "joined",
+        "configured": "compare",
         **changes,
     }
     return apply_configs(params, kit.machines.console, check_mode)

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import Outcome
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import deliver, etcd, transport
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._talos import deliver, deliver_changes, etcd, transport
 
 from tests.sandbox.configs import ClusterSecrets, machine_config, talosconfig
 from tests.unit.sandbox.talos_kit import Kit, cluster_secrets
@@ -56,7 +56,10 @@ class Lab:
             "wait_timeout": 60.0,
             "concurrency": 50,
             "until": "joined",
+            "configured": "compare",
         }
+        if options.get("configured") == "apply":
+            return deliver_changes.apply_changes({**params, **options}, check)
         return deliver.apply_configs({**params, **options}, self.kit.machines.console, check)
 
     def leave(self, *nodes: dict[str, t.Any], check: bool = False, **options: t.Any) -> Outcome:

@@ -148,6 +148,7 @@ def run(authority: Authority, *rows: dict[str, t.Any], console: deliver.Console 
         "endpoints": [],
         "identity_check": "console" if console else "none",
         "until": "joined",
+        "configured": "compare",
         "wait_timeout": 20.0,
         "concurrency": 50,
     }
@@ -194,6 +195,10 @@ def test_worker(machine: Make, authority: Authority) -> None:
         "was": "maintenance",
         "applied": True,
         "drift": False,
+        "reboot": False,
+        "reboot_for": [],
+        "diff": None,
+        "boot_id": None,
         "stage": "running",
         "talos_version": "v1.11.6",
         "fingerprint": shown,
@@ -409,6 +414,7 @@ def _params(authority: Authority) -> dict[str, t.Any]:
         "endpoints": [],
         "identity_check": "none",
         "until": "joined",
+        "configured": "compare",
         "wait_timeout": 1,
         "concurrency": 5,
     }
