@@ -8,7 +8,7 @@ export ANSIBLE_LOCALHOST_WARNING = False
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo sandbox test quick lint matrix oldest conformance mutants fuzz bench kills barriers faults docs getting-started artifact molecule release constraints clean
+.PHONY: help setup demo sandbox test quick lint matrix oldest conformance mutants fuzz bench kills barriers faults docs browser getting-started artifact molecule release constraints clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,16 @@ $(VENV)/.made: requirements.txt requirements-dev.txt constraints.txt
 $(VENV)/.made-lint: $(VENV)/.made requirements-lint.txt
 	$(PYTHON) tests/make_environment.py $(VENV) -r requirements-lint.txt -c constraints.txt
 	@touch $@
+
+$(VENV)/.made-browser: $(VENV)/.made requirements-browser.txt
+	$(PYTHON) tests/make_environment.py $(VENV) -r requirements-browser.txt -c constraints.txt
+	@touch $@
+
+CHROMIUM := /usr/bin/chromium
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+$(CHROMIUM):
+	$(AS_ROOT) apt-get update -q
+	$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium
 
 setup: $(VENV)/.made ## make the environment in .venv
 
@@ -54,9 +64,9 @@ molecule: $(VENV)/.made-lint ## a scenario for each role: create, converge, idem
 release: $(VENV)/.made-lint ## whether this commit can be released; builds and checks the tarball, says what to tag and upload, does neither
 	.ci/release
 
-constraints: ## renew constraints.txt: the newest releases of all that setup, lint, docs, artifact and molecule install; run make test lint after it
+constraints: ## renew constraints.txt: the newest releases of all that setup, lint, docs, browser, artifact and molecule install; run make test lint after it
 	rm -rf build/constraints
-	$(PYTHON) tests/make_environment.py build/constraints -r requirements.txt -r requirements-dev.txt -r requirements-lint.txt
+	$(PYTHON) tests/make_environment.py build/constraints -r requirements.txt -r requirements-dev.txt -r requirements-lint.txt -r requirements-browser.txt
 	{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze | grep -vE '^ansible(-core)?=='; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
 
@@ -83,6 +93,9 @@ faults: setup ## crashes and faults at every call, then the same again: all must
 
 docs: $(VENV)/.made-lint ## build the documentation's site into build/docs/html; any warning fails
 	$(BIN)/python -m tests.docs.build
+
+browser: $(VENV)/.made-browser $(CHROMIUM) ## look at describe_cluster's page in a headless browser, Debian's chromium, which is installed if it is missing
+	$(PYTEST) -q tests/browser
 
 getting-started: setup ## type what docs/getting-started.md says, in an empty home
 	$(BIN)/python -m tests.docs.getting_started

@@ -97,6 +97,8 @@ def test_a_suite_that_hangs_is_killed_and_red(monkeypatch: pytest.MonkeyPatch, t
 def test_what_is_required_is_pinned() -> None:
     """By the name alone: what it needs itself comes from the same freeze."""
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in matrix.lines("constraints.txt")}
-    required = [line for name in ("requirements.txt", "requirements-dev.txt", "requirements-lint.txt") for line in matrix.lines(name)]
+    required = [
+        line for name in ("requirements.txt", "requirements-dev.txt", "requirements-lint.txt", "requirements-browser.txt") for line in matrix.lines(name)
+    ]
     names = {re.split(r"[\[>=;]", line)[0].lower().replace("_", "-") for line in required}
     assert names - pinned == {"ansible"}
