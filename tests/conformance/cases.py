@@ -36,7 +36,18 @@ CASES: tuple[Case, ...] = (
         (CONFIG.encode(),),
         MACHINE + "ApplyConfiguration",
         {"data": "dmVyc2lvbjogdjFhbHBoYTEgIyBrZXB0IGJ5dGUgZm9yIGJ5dGUKbWFjaGluZToKICAgIHR5cGU6IHdvcmtlcgpjbHVzdGVyOiB7fQo=", "mode": "AUTO"},
-        ["first warning", "second warning"],
+        {"mode": "AUTO", "warnings": ["first warning", "second warning"]},
+    ),
+    Case(
+        "apply_configuration",
+        (CONFIG.encode(), True),
+        MACHINE + "ApplyConfiguration",
+        {
+            "data": "dmVyc2lvbjogdjFhbHBoYTEgIyBrZXB0IGJ5dGUgZm9yIGJ5dGUKbWFjaGluZToKICAgIHR5cGU6IHdvcmtlcgpjbHVzdGVyOiB7fQo=",
+            "mode": "AUTO",
+            "dryRun": True,
+        },
+        {"mode": "REBOOT", "warnings": []},
     ),
     Case(
         "apply_configuration",
@@ -75,6 +86,8 @@ CASES: tuple[Case, ...] = (
     Case("etcd_leave", (), MACHINE + "EtcdLeaveCluster", {}),
     Case("etcd_remove_member", (FIRST,), MACHINE + "EtcdRemoveMemberByID", {"memberId": str(FIRST)}),
     Case("etcd_remove_member", (SECOND,), MACHINE + "EtcdRemoveMemberByID", {"memberId": str(SECOND)}, code="UNKNOWN"),
+    Case("reboot", (), MACHINE + "Reboot", {}),
+    Case("boot_id", (), MACHINE + "Read", {"path": "/proc/sys/kernel/random/boot_id"}, "0e1c1b0a-5c0e-4f5f-8f0b-1d2c3b4a5968"),
     Case("bootstrap", (), MACHINE + "Bootstrap", {}),
     Case("etcd_data", (), MACHINE + "List", {"root": "/var/lib/etcd"}, True),
     Case("kubeconfig", (), MACHINE + "Kubeconfig", {}, "apiVersion: v1\nkind: Config\n"),

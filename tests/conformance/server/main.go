@@ -77,6 +77,12 @@ func (server) ApplyConfiguration(_ context.Context, in *machine.ApplyConfigurati
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 
+	if in.DryRun {
+		return &machine.ApplyConfigurationResponse{Messages: []*machine.ApplyConfiguration{{
+			Mode: machine.ApplyConfigurationRequest_REBOOT, ModeDetails: "Dry run summary:\nApplied configuration with a reboot (skipped in dry-run).\n",
+		}}}, nil
+	}
+
 	return &machine.ApplyConfigurationResponse{Messages: []*machine.ApplyConfiguration{{
 		Warnings: []string{"first warning", "second warning"}, Mode: in.Mode, ModeDetails: "Applied configuration without a reboot",
 	}}}, nil
@@ -131,6 +137,17 @@ func (server) EtcdRemoveMemberByID(_ context.Context, in *machine.EtcdRemoveMemb
 	default:
 		return nil, status.Error(codes.NotFound, "etcdserver: member not found")
 	}
+}
+
+func (server) Reboot(context.Context, *machine.RebootRequest) (*machine.RebootResponse, error) {
+	return &machine.RebootResponse{Messages: []*machine.Reboot{{ActorId: "6a0f2d5e-3a53-4b0d-9a0e-6f3f4c1f7b11"}}}, nil
+}
+
+func (server) Read(_ *machine.ReadRequest, stream machine.MachineService_ReadServer) error {
+	return firstError(
+		stream.Send(&common.Data{Bytes: []byte("0e1c1b0a-5c0e-4f5f-")}),
+		stream.Send(&common.Data{Bytes: []byte("8f0b-1d2c3b4a5968\n")}),
+	)
 }
 
 func (server) Bootstrap(context.Context, *machine.BootstrapRequest) (*machine.BootstrapResponse, error) {

@@ -58,7 +58,9 @@ class FakeKubernetes:
     without_ingress: set[str] = dataclasses.field(default_factory=set)
     address: tuple[str, int] | None = None
 
-    def kubelet_register(self, cluster_key: str, name: str, address: str, provider_id: str, labels: dict[str, str], taints: list[dict[str, str]]) -> None:
+    def kubelet_register(
+        self, cluster_key: str, name: str, address: str, provider_id: str, labels: dict[str, str], taints: list[dict[str, str]], os_image: str
+    ) -> None:
         self.registered[name] = (cluster_key, address, provider_id, labels, taints)
 
     def kubelet_ready(self, cluster_key: str, name: str, ready: bool) -> None:
