@@ -142,8 +142,8 @@ def succeed(run: Run) -> Run:
     return run
 
 
-def stats(run: Run) -> dict[str, t.Any]:
+def stats(run: Run, cluster: str = "fargle") -> dict[str, t.Any]:
     """What the run left for the job that follows, as Ansible prints it."""
     found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
     assert found, run.output
-    return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"]["fargle"])
+    return t.cast("dict[str, t.Any]", json.loads(found.group(1))["k8s_cluster_manager"][cluster])
