@@ -61,7 +61,7 @@ class FakeKubernetes:
     def kubelet_register(
         self, cluster_key: str, name: str, address: str, provider_id: str, labels: dict[str, str], taints: list[dict[str, str]], os_image: str
     ) -> None:
-        self.registered[name] = (cluster_key, address, provider_id, labels, taints)
+        self.registered[name] = (cluster_key, address, provider_id, labels, taints, os_image)
 
     def kubelet_ready(self, cluster_key: str, name: str, ready: bool) -> None:
         self.ready[name] = ready

@@ -113,6 +113,7 @@ def test_from_maintenance_to_running(kit: Kit) -> None:
     assert (status.stage, status.status.ready) == (RUNNING, True)
     assert kit.machines.config_of("worker-9") == config
     assert kit.kubernetes.registered["worker-9"][:3] == ("fargle", address, f"aws:///eu-west-1a/{kit.vm(9).instance_id}")
+    assert kit.kubernetes.registered["worker-9"][5] == f"Talos ({kit.state(address).talos})"
     assert kit.kubernetes.ready["worker-9"]
 
 
@@ -216,9 +217,9 @@ def test_births(kit: Kit) -> None:
     extra["extraArgs"] = {"node-labels": "purpose=gpu"}
     kit.boot(2, edit(machine_config(secrets, "worker"), "w-2", kubelet=extra, nodeLabels={"team": "blue"}), "running")
     kit.boot(3, edit(machine_config(secrets, "worker"), "w-3", nodeTaints={"purpose": "gpu:NoSchedule"}, nodeLabels={"team": "blue"}), "running")
-    assert kit.kubernetes.registered["w-2"][3:] == ({"purpose": "gpu"}, [{"key": "purpose", "value": "gpu", "effect": "NoSchedule"}])
+    assert kit.kubernetes.registered["w-2"][3:5] == ({"purpose": "gpu"}, [{"key": "purpose", "value": "gpu", "effect": "NoSchedule"}])
     assert kit.kubernetes.applied["w-2"] == ({"team": "blue"}, [])
-    assert kit.kubernetes.registered["w-3"][3:] == ({}, []) and "w-3" not in kit.kubernetes.applied
+    assert kit.kubernetes.registered["w-3"][3:5] == ({}, []) and "w-3" not in kit.kubernetes.applied
     assert "node-role.kubernetes.io/control-plane" in kit.kubernetes.applied["cp-1"][0]
     assert {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"} in kit.kubernetes.registered["cp-1"][4]
 

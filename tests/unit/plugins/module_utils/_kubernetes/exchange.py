@@ -169,6 +169,7 @@ def node(name: str, address: str = "", provider_id: str = "", ready: str = "True
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}] if address else [],
             "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready, "reason": reason, "message": "as told"}],
+            "nodeInfo": {"kubeletVersion": "v1.34.2", "osImage": "Talos (v1.11.6)"},
         },
     }
 

@@ -116,6 +116,8 @@ def test_info_reads_once_and_identifies_the_cluster(monkeypatch: pytest.MonkeyPa
             "taints": [],
             "unschedulable": False,
             "created": "2026-11-22T15:00:00Z",
+            "kubelet_version": "v1.34.2",
+            "os_image": "Talos (v1.11.6)",
         }
     ]
 
