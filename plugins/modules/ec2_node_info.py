@@ -14,7 +14,8 @@ description:
   - Tells of instances what M(k8s_cluster.manager.cluster_info) does not, which every run needs; this is for those who look at a cluster.
   - The number of calls grows by pages (100 status checks, 200 instances), not by instances.
   - An instance that is not there is told without status and volumes.
-  - The IAM actions needed are C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus), C(ec2:DescribeInstanceTypes) and C(ec2:DescribeVolumes).
+  - The IAM actions needed are C(ec2:DescribeImages), C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus), C(ec2:DescribeInstanceTypes) and
+    C(ec2:DescribeVolumes).
 author:
   - k8s_cluster.manager contributors (@k8s-cluster)
 options:
@@ -27,6 +28,12 @@ options:
   instance_types:
     description:
       - Instance types whose hardware is told.
+    type: list
+    elements: str
+    default: []
+  image_ids:
+    description:
+      - Images of which is told what they are.
     type: list
     elements: str
     default: []
@@ -122,6 +129,32 @@ instance_types:
       description: Its memory in MiB.
       type: int
       sample: 8192
+images:
+  description: Those of O(image_ids) that this account may see.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The image's id.
+      type: str
+      sample: ami-0123456789abcdef0
+    name:
+      description: Its name.
+      type: str
+      sample: talos-v1.11.3-eu-central-1-amd64
+    root_device_name:
+      description: Its root device.
+      type: str
+      sample: /dev/xvda
+    root_volume_gb:
+      description: The size of its root volume.
+      type: int
+      sample: 8
+    talos_version:
+      description: Its Talos version, from a tag or its name; empty when neither tells.
+      type: str
+      sample: v1.11.3
 machines:
   description:
     - The instances that O(machines) mean, in the shape of RV(k8s_cluster.manager.cluster_info#module:cluster.instances), with the value of their tag
@@ -137,7 +170,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients i
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.details import DetailOptions, details
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 
-SPEC = {name: {"type": "list", "elements": "str", "default": []} for name in ("instance_ids", "instance_types", "machines", "vpc_ids")}
+SPEC = {name: {"type": "list", "elements": "str", "default": []} for name in ("instance_ids", "instance_types", "image_ids", "machines", "vpc_ids")}
 
 
 def main() -> None:

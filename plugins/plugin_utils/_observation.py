@@ -40,11 +40,13 @@ def cluster_nodes(
     nodes: Records = (),
     records: Records = (),
     talos: Records = (),
+    inputs: t.Mapping[str, t.Mapping[str, str]] | None = None,
 ) -> list[Record]:
     """The rows, control planes first, in the order of their names.
 
     instances and target_groups: as cluster_info returns them. details: the result of ec2_node_info. members: as talos_etcd_member returns them.
     nodes: all_nodes of k8s_node. records: as cloudflare_record returns them. talos: nodes of talos_apply_config in check mode.
+    inputs: role to image_id and instance_type, what a node would be made of now.
     """
     rows = _Rows(instances, details)
     names = {row["name"] for row in rows.found}
@@ -65,7 +67,8 @@ def cluster_nodes(
         for row in rows.found:
             if row["name"] == seen["name"] and row["address"] == seen["address"]:
                 row["talos"] = {key: seen[key] for key in ("was", "stage", "talos_version", "drift", "seen")}
-    return sorted((_finished(row) for row in rows.found), key=_order)
+    images = {image["id"]: image["talos_version"] for image in details.get("images", ())}
+    return sorted((_finished(row, inputs or {}, images) for row in rows.found), key=_order)
 
 
 def node_traits(nodes: Records, labels: t.Mapping[str, str] | None = None, taints: Records = ()) -> list[Record]:
@@ -194,12 +197,27 @@ def _row(instance: t.Mapping[str, t.Any], more: t.Mapping[str, t.Any], hardware:
     }
 
 
-def _finished(row: Record) -> Record:
+def _finished(row: Record, inputs: t.Mapping[str, t.Mapping[str, str]], images: t.Mapping[str, str]) -> Record:
     """A row with what only all of it tells."""
     labels = row["node"]["labels"] if row["node"] else {}
     plane = row["member"] or "node-role.kubernetes.io/control-plane" in labels or any(target["kind"] == "apiserver" for target in row["targets"])
     role = row["role"] or ("controlplane" if plane else "worker" if row["node"] or row["targets"] else "")
-    return {**row, "role": role, "purpose": labels.get("purpose", "")}
+    return {**row, "role": role, "purpose": labels.get("purpose", ""), "outdated": _outdated(row, inputs.get(role, {}), images)}
+
+
+def _outdated(row: t.Mapping[str, t.Any], made_of: t.Mapping[str, str], images: t.Mapping[str, str]) -> dict[str, bool | None]:
+    """In which regards a node is not as it would be made now; None where that is unknown."""
+    runs = row["node"]["talos_version"] if row["node"] else ""
+    return {
+        "image": _differ(row["image_id"], made_of.get("image_id", "")),
+        "instance_type": _differ(row["instance_type"], made_of.get("instance_type", "")),
+        "talos_version": _differ(runs, images.get(made_of.get("image_id", ""), "")),
+        "machine_config": row["talos"]["drift"] if row["talos"] else None,
+    }
+
+
+def _differ(one: str, other: str) -> bool | None:
+    return one != other if one and other else None
 
 
 def _order(row: Record) -> tuple[int, tuple[str, int], str]:

@@ -15,6 +15,7 @@ from .._outcome import Outcome
 from . import classify, ec2
 from .clients import Clients
 from .discovery import LIVING
+from .preflight import image_result
 
 Item = dict[str, t.Any]
 
@@ -25,10 +26,11 @@ CHECKS = ("SystemStatus", "InstanceStatus", "AttachedEbsStatus")
 
 @dataclasses.dataclass(frozen=True)
 class DetailOptions:
-    """The options of ec2_node_info. machines: instance ids and private addresses, the latter looked for in vpc_ids."""
+    """The options of ec2_node_info. image_ids: a call for each. machines: instance ids and private addresses, the latter looked for in vpc_ids."""
 
     instance_ids: tuple[str, ...]
     instance_types: tuple[str, ...]
+    image_ids: tuple[str, ...]
     machines: tuple[str, ...]
     vpc_ids: tuple[str, ...]
 
@@ -84,4 +86,5 @@ def details(options: DetailOptions, clients: Clients) -> Outcome:
         {"instance_type": item["InstanceType"], "vcpus": item["VCpuInfo"]["DefaultVCpus"], "memory_mib": item["MemoryInfo"]["SizeInMiB"]}
         for item in ec2.describe_instance_types(clients.ec2, options.instance_types)
     ]
-    return Outcome(values={"instances": instances, "instance_types": types, "machines": _strangers(options, clients)})
+    images = [image_result(image, image_id) for image_id in options.image_ids for image in ec2.describe_images(clients.ec2, image_id)]
+    return Outcome(values={"instances": instances, "instance_types": types, "images": images, "machines": _strangers(options, clients)})

@@ -78,6 +78,24 @@ def test_what_everybody_knows_of_a_node_is_one_row() -> None:
     assert (plane["member"]["id"], [target["group"] for target in plane["targets"]], plane["records"], plane["talos"]) == ("a1", ["api"], [], None)
 
 
+def test_a_node_is_outdated_where_it_is_not_as_it_would_be_made_now() -> None:
+    instances = [
+        vm("w-1", "10.0.0.1", image_id="ami-old"),
+        vm("w-2", "10.0.0.2", image_id="ami-new"),
+        vm("cp-1", "10.0.0.5", "controlplane", image_id="ami-old"),
+    ]
+    details = {"images": [{"id": "ami-new", "talos_version": "v1.12.0"}]}
+    seen = {"was": "configured", "stage": "running", "talos_version": "", "seen": ""}
+    talos = [{"name": f"w-{number}", "address": f"10.0.0.{number}", "drift": number == 2, **seen} for number in (1, 2)]
+    nodes = [node("w-1", "10.0.0.1"), node("w-2", "10.0.0.2", os_image="Talos (v1.12.0)")]
+    found = rows(instances, details, nodes=nodes, talos=talos, inputs={"worker": {"image_id": "ami-new", "instance_type": "m5.large"}})
+    assert {name: row["outdated"] for name, row in found.items()} == {
+        "cp-1": {"image": None, "instance_type": None, "talos_version": None, "machine_config": None},
+        "w-1": {"image": True, "instance_type": False, "talos_version": True, "machine_config": False},
+        "w-2": {"image": False, "instance_type": False, "talos_version": False, "machine_config": True},
+    }
+
+
 def test_rows_are_in_the_order_of_their_numbers_control_planes_first() -> None:
     instances = [vm("w-10", "10.0.0.10"), vm("w-9", "10.0.0.9"), vm("x", "10.0.0.3", ""), PLANE]
     assert list(rows(instances)) == ["cp-1", "w-9", "w-10", "x"]

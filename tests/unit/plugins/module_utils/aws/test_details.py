@@ -12,7 +12,7 @@ from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.details i
 
 from tests.unit.plugins.module_utils.aws.exchange import Exchange, tags
 
-NOTHING: dict[str, list[str]] = {"instance_ids": [], "instance_types": [], "machines": [], "vpc_ids": []}
+NOTHING: dict[str, list[str]] = {"instance_ids": [], "instance_types": [], "image_ids": [], "machines": [], "vpc_ids": []}
 LIVING = {"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down", "stopping", "stopped"]}
 
 
@@ -33,7 +33,7 @@ def volume(volume_id: str, *instances: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def test_nothing_asked_takes_no_call() -> None:
-    assert details(options(), Exchange().clients()).values == {"instances": [], "instance_types": [], "machines": []}
+    assert details(options(), Exchange().clients()).values == {"instances": [], "instance_types": [], "images": [], "machines": []}
 
 
 def test_instances_are_told_with_their_status_and_volumes_types_with_their_hardware() -> None:
@@ -52,6 +52,15 @@ def test_instances_are_told_with_their_status_and_volumes_types_with_their_hardw
     ]
     assert found["instances"][0]["volumes"][0] == {"id": "vol-1", "type": "gp3", "size_gb": 100, "iops": 3000, "throughput": 125}
     assert found["instance_types"] == [{"instance_type": "m5.large", "vcpus": 2, "memory_mib": 8192}]
+
+
+def test_images_tell_their_talos_version_those_that_are_gone_are_left_out() -> None:
+    aws = Exchange()
+    aws.expect("DescribeImages", {"ImageIds": ["ami-1"]}, {"Images": [{"ImageId": "ami-1", "Name": "talos-v1.11.3-amd64"}]})
+    aws.refuse("DescribeImages", {"ImageIds": ["ami-2"]}, "InvalidAMIID.NotFound")
+    found = details(options(image_ids=["ami-1", "ami-2"]), aws.clients()).values["images"]
+    aws.done()
+    assert [(image["id"], image["talos_version"]) for image in found] == [("ami-1", "v1.11.3")]
 
 
 def test_strange_machines_are_found_by_id_anywhere_and_by_address_in_the_clusters_vpcs() -> None:
