@@ -39,6 +39,7 @@ class FilterModule:
             "strange_machines": _observation.strange_machines,
             "node_traits": _observation.node_traits,
             "problems": _results.problems,
+            "outdated": _replacements.outdated,
             "replacements": _replacements.replacements,
             "replacement_batches": _replacements.replacement_batches,
             "findings": _findings.findings,

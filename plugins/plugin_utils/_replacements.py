@@ -30,20 +30,24 @@ def replacements(
     seen: t.Iterable[str] = (),
     unfinished: t.Mapping[str, Record] | None = None,
     purposes: t.Mapping[str, str] | None = None,
+    differ: t.Mapping[str, bool | None] | None = None,
 ) -> dict[str, t.Any]:
     """What a run replaces.
 
     instances: the cluster's, as cluster_info returns them. nodes or role: what was asked for. min_age: seconds; a younger VM is as good as
     replaced. now: seconds since 1970. seen: names that are no longer free. unfinished: what earlier runs began, name to record. purposes: of
-    nodes that have one. Returns {"unfinished": [record], "chosen": [record], "young": [name], "unknown": [name], "roleless": [name]}, records with
-    name, role, instance_id, successor, purpose.
+    nodes that have one. differ: as outdated returns it; then only those that differ are replaced, whatever their age. Returns {"unfinished": [record],
+    "chosen": [record], "young": [name], "current": [name], "undecided": [name], "unknown": [name], "roleless": [name]}, records with name, role,
+    instance_id, successor, purpose.
     """
     begun = [{"name": name, **record} for name, record in sorted((unfinished or {}).items(), key=lambda item: _names.natural(item[0]))]
     spoken_for = {name for record in begun for name in (record["name"], record["successor"])}
     by_name = {item["name"]: item for item in _living(instances)}
     wanted = list(nodes) or sorted((name for name, item in by_name.items() if role in ("all", item["role"])), key=_names.natural)
     known = [name for name in wanted if name in by_name and name not in spoken_for]
-    old = [name for name in known if now - _launched(by_name[name]) >= min_age]
+    young = [name for name in known if differ is None and now - _launched(by_name[name]) < min_age]
+    current, undecided = ([name for name in known if differ is not None and differ.get(name) is verdict] for verdict in (False, None))
+    old = [name for name in known if name not in (*young, *current, *undecided)]
     chosen = [
         {"name": name, "role": by_name[name]["role"], "instance_id": by_name[name]["instance_id"], "successor": name, "purpose": (purposes or {}).get(name, "")}
         for name in old
@@ -53,10 +57,25 @@ def replacements(
     return {
         "unfinished": begun,
         "chosen": chosen,
-        "young": [name for name in known if name not in old],
+        "young": young,
+        "current": current,
+        "undecided": undecided,
         "unknown": [name for name in wanted if name not in by_name and name not in spoken_for],
         "roleless": [name for name in known if not by_name[name]["role"]],
     }
+
+
+def outdated(rows: t.Iterable[Record], regards: t.Collection[str]) -> dict[str, bool | None]:
+    """Whether nodes are other than they would be made now in one of the regards; None where that cannot be told.
+
+    rows: as cluster_nodes returns them. regards: some of image, instance_type, talos_version, machine_config; or all.
+    """
+    found: dict[str, bool | None] = {}
+    for row in rows:
+        if row["instance_id"]:
+            verdicts = {verdict for regard, verdict in row["outdated"].items() if regard in regards or "all" in regards}
+            found[row["name"]] = True if True in verdicts else None if None in verdicts else False
+    return found
 
 
 def _living(instances: t.Iterable[Record]) -> list[Record]:

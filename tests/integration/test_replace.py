@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_a_node_is_a_new_machine_of_the_same_name(renewed: tuple[RunningSandbox,
 
 def test_the_result_says_what_was_replaced_by_what(renewed: tuple[RunningSandbox, Scene, Run]) -> None:
     told = next(task["msg"] for task in renewed[1].run.tasks if task["task"].endswith("Show what was replaced by what"))
-    assert told == {"operation": "replace_node", "replaced": {NAME: NAME}, "left": [], "young": [], "gone": []}
+    assert told == {"operation": "replace_node", "replaced": {NAME: NAME}, "left": [], "young": [], "current": [], "gone": []}
 
 
 def test_a_second_run_replaces_nothing(renewed: tuple[RunningSandbox, Scene, Run]) -> None:
@@ -87,6 +88,27 @@ def test_check_mode_says_the_order_and_changes_nothing(cloud: RunningSandbox) ->
     )
     assert cloud.control.mutating() == []
     assert worldview.facts(cloud.control.world()) == before
+
+
+def test_of_all_nodes_those_that_would_be_made_otherwise_now_are_chosen(cloud: RunningSandbox) -> None:
+    """The seeded control planes are smaller than their node config says; nothing else differs."""
+    run = succeed(replace(cloud, "--check", role="all", outdated="image,instance_type,talos_version,machine_config"))
+    assert f"In this order: {'; then '.join(PLANES)}." in run.output
+    run = succeed(replace(cloud, role="all", outdated="image,talos_version"))
+    assert f"Nothing to replace: as they would be made now are {', '.join(PLANES)}, fargle-worker-1" in run.output
+    assert run.changed == 0
+
+
+def test_a_node_whose_machine_config_differs_is_renewed_once(cloud: RunningSandbox, tmp_path: Path) -> None:
+    patch = tmp_path / "patch.yaml"
+    patch.write_text("machine: {sysctls: {vm.swappiness: '1'}}")
+    words = {"nodes": NAME, "outdated": "machine_config", "cluster_patch_file": str(patch)}
+    before = nodes(cloud)[NAME].instance_id
+    assert succeed(replace(cloud, **words)).changed
+    assert nodes(cloud)[NAME].instance_id != before
+    again = succeed(replace(cloud, **words))
+    assert again.changed == 0
+    assert f"Nothing to replace: as they would be made now are {NAME}." in again.output
 
 
 @pytest.mark.parametrize(
@@ -189,6 +211,11 @@ def test_calls_grow_with_nodes_only_where_they_must(cloud: RunningSandbox) -> No
         ({"nodes": "fargle-worker-3", "kubernetes": "skip"}, "nodes are not replaced without it"),
         ({"nodes": "fargle-worker-3", "max_unavailable": "none"}, "neither a number of nodes nor a percentage"),
         ({"nodes": "fargle-worker-3", "instance_type": "m5.huge"}, "m5.huge"),
+        ({"nodes": "fargle-worker-3", "outdated": "ami"}, "replace_node_outdated"),
+        (
+            {"nodes": "fargle-worker-3", "outdated": "machine_config", "cluster_machine_config_file": "/nowhere"},
+            "whether fargle-worker-3 would be made otherwise now is unknown in respect of machine_config",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_touched(cloud: RunningSandbox, words: dict[str, t.Any], message: str) -> None:

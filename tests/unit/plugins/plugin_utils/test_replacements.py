@@ -60,6 +60,22 @@ def test_a_young_node_is_as_good_as_replaced() -> None:
     assert (replaced(found), found["young"]) == ({"w-1": "w-1"}, ["w-2"])
 
 
+def test_of_outdated_nodes_only_those_that_differ_are_replaced_whatever_their_age() -> None:
+    young = [vm("w-1", launched=JUST_NOW), vm("w-2"), vm("w-3"), vm("w-4")]
+    found = plan(role="worker", instances=young, differ={"w-1": True, "w-2": False, "w-3": None})
+    assert (replaced(found), found["young"], found["current"], found["undecided"]) == ({"w-1": "w-1"}, [], ["w-2"], ["w-3", "w-4"])
+
+
+def test_a_node_is_outdated_in_any_of_the_regards() -> None:
+    def row(name: str, instance_id: str = "i", **regards: bool | None) -> dict[str, t.Any]:
+        return {"name": name, "instance_id": instance_id, "outdated": {"image": False, "machine_config": False, **regards}}
+
+    rows = [row("a", image=True, machine_config=None), row("b", machine_config=None), row("c"), row("d", ""), row("e", machine_config=True)]
+    assert _replacements.outdated(rows, ["image", "machine_config"]) == {"a": True, "b": None, "c": False, "e": True}
+    assert _replacements.outdated(rows, ["image"]) == {"a": True, "b": False, "c": False, "e": False}
+    assert _replacements.outdated(rows, ["all"]) == _replacements.outdated(rows, ["image", "machine_config"])
+
+
 def test_what_is_not_there_or_has_no_role_is_told() -> None:
     found = plan(["w-1", "w-9"], instances=[vm("w-1", role="")])
     assert (found["unknown"], found["roleless"]) == (["w-9"], ["w-1"])
