@@ -78,7 +78,6 @@ def _left_out(rows: t.Sequence[Record], volumes: t.Sequence[Record], other_balan
     found = [f"{count} × {what}" for what, count in sorted(others.items())]
     found += [f"{other_balancers} × application load balancer"] if other_balancers else []
     found += [f"the VM of {row['name'] or row['instance_id']}, which has no tag Cluster" for row in rows if row["instance_id"] and not row["cluster"]]
-    found += [f"all in AWS, which could not be read: {unread['aws']}"] if unread.get("aws") else []
     return found + ([f"volumes, which could not be read: {unread['details']}"] if unread.get("details") else [])
 
 
@@ -91,7 +90,7 @@ def _cost(price: t.Mapping[str, t.Any], left_out: t.Sequence[str]) -> Record:
     elif not lines:
         words = "nothing that costs by the hour"
     else:
-        words = f"{money(hourly)} {currency} per hour, {money(hourly * 24)} {currency} per day"
+        words = f"{money(hourly)} {currency} per hour, {money(hourly * 24)} {currency} per day" + (", and what is not included" if left_out else "")
     return {
         "hourly": hourly,
         "daily": None if hourly is None else round(hourly * 24, 6),
@@ -174,12 +173,12 @@ class _Look:
         return fact("ok", "leader" if member["leader"] else "voter")
 
     def dns(self, row: Record) -> Fact:
-        """Its records: whether they point to it and nowhere else."""
-        if "dns" in self.unread:
-            return self.unknown("dns")
+        """Its records: whether they point to it and nowhere else. Some may be known although not all could be read."""
         found = sorted(record["content"] for record in row["records"] if record["type"] in ("A", "AAAA", "CNAME"))
         here = {row["address"], row["public_ip"]} - {None, ""}
         wrong = [content for content in found if content not in here]
+        if not found and "dns" in self.unread:
+            return self.unknown("dns")
         if not row["instance_id"] and "aws" in self.unread:
             return self.unknown("aws")
         if not row["instance_id"]:
@@ -327,9 +326,11 @@ def description(
     balancers, groups = (list((found or {}).get(key) or []) for key in ("load_balancers", "target_groups"))
     look = _Look(cluster, _needed(unread or {}, rows), groups)
     nodes = [_node(row, look) for row in rows]
+    if "aws" in look.unread:
+        price = {"unknown": [look.unread["aws"]]}
     return {
         "cluster": cluster,
-        "totals": _totals(rows, nodes, cluster),
+        "totals": _totals(rows, nodes, look),
         "etcd": _etcd(quorum, look),
         "nodes": nodes,
         "load_balancers": [_balancer(balancer) for balancer in balancers],
@@ -346,17 +347,18 @@ def _needed(unread: t.Mapping[str, str], rows: t.Sequence[Record]) -> dict[str, 
     return {what: why for what, why in unread.items() if what != "config" or uncompared}
 
 
-def _totals(rows: t.Sequence[Record], nodes: t.Sequence[Record], cluster: str) -> Record:
-    """Counts; vCPUs and memory of the cluster's running VMs, None where one of them could not be looked at."""
-    running = [row for row in rows if row["cluster"] == cluster and row["state"] in PAID_STATES]
+def _totals(rows: t.Sequence[Record], nodes: t.Sequence[Record], look: _Look) -> Record:
+    """Counts; vCPUs and memory of the cluster's running VMs. None is what could not be read."""
+    running = [row for row in rows if row["cluster"] == look.cluster and row["state"] in PAID_STATES]
     counted = collections.Counter(node["role"] for node in nodes)
-    known = all(row["vcpus"] is not None and row["memory_mib"] is not None for row in running)
+    known = "aws" not in look.unread and all(row["vcpus"] is not None and row["memory_mib"] is not None for row in running)
+    ready = sum(node["ready"]["words"] in ("Ready", "cordoned") for node in nodes)
     return {
         "nodes": len(nodes),
         "controlplanes": counted["controlplane"],
         "workers": counted["worker"],
-        "vms": len(running),
-        "ready": sum(node["ready"]["words"] in ("Ready", "cordoned") for node in nodes),
+        "vms": None if "aws" in look.unread else len(running),
+        "ready": None if "kubernetes" in look.unread else ready,
         "well": sum(node["health"]["level"] == "ok" for node in nodes),
         "drifted": sum(node["config"]["words"] == "drift" for node in nodes),
         "vcpus": sum(row["vcpus"] for row in running) if known else None,

@@ -58,7 +58,8 @@ def _headline(described: Record) -> str:
     totals = described["totals"]
     if not described["nodes"] and not described["load_balancers"]:
         return f"{described['cluster']}: nothing of it was found"
-    return f"{described['cluster']}: {totals['nodes']} nodes, {totals['ready']} Ready, {totals['well']} in all respects well; etcd {described['etcd']['words']}"
+    ready = "whether they are Ready is unknown" if totals["ready"] is None else f"{totals['ready']} Ready, {totals['well']} in all respects well"
+    return f"{described['cluster']}: {totals['nodes']} nodes, {ready}; etcd {described['etcd']['words']}"
 
 
 def _unread(described: Record) -> list[str]:
@@ -138,7 +139,8 @@ def _balancing(described: Record) -> list[str]:
 def _totals(described: Record) -> list[str]:
     totals, cost = described["totals"], described["cost"]
     hardware = "unknown" if totals["vcpus"] is None else f"{totals['vcpus']} vCPUs, {totals['memory_mib'] / 1024:g} GiB of memory"
-    lines = ["", f"Hardware: {hardware}, in {totals['vms']} running VMs", f"Costs {cost['words']}" if cost["hourly"] is not None else f"Costs: {cost['words']}"]
+    running = "" if totals["vms"] is None else f", in {totals['vms']} running VMs"
+    lines = ["", f"Hardware: {hardware}{running}", f"Costs {cost['words']}" if cost["hourly"] is not None else f"Costs: {cost['words']}"]
     lines += [f"  {line['count']} × {line['what']}: {money(line['daily'])} {cost['currency']} per day" for line in cost["lines"] if line["daily"] is not None]
     lines += [f"  not included: {what}" for what in cost["left_out"]]
     return lines + (["  AWS Price List, on demand; without traffic and load balancer capacity units (LCU)"] if cost["lines"] else [])

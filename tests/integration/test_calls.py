@@ -1,7 +1,10 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What creating and deleting N workers costs in calls, by operation. Services throttle by calls: one that is added must be added here."""
+"""What creating and deleting N workers, and describing a cluster with them, costs in calls, by operation.
+
+Services throttle by calls: one that is added must be added here.
+"""
 
 from __future__ import annotations
 
@@ -157,6 +160,23 @@ def deleted(bill: Bill) -> Counts:
     )
 
 
+def described(bill: Bill) -> Counts:
+    """What every run reads first, inputs of both roles; VMs, their types and volumes by the page; prices by what there is; and each node itself."""
+    seeded, public = 8, bill.balancers == 4
+    return found(bill) + collections.Counter(
+        {
+            "vault read": 8,
+            "ec2 DescribeInstanceStatus": 1,
+            "ec2 DescribeInstanceTypes": 1,
+            "ec2 DescribeVolumes": 1,
+            # Two pages of load balancers, and two of addresses.
+            "pricing GetProducts": 1 + 1 + 2 + 2 * public,
+            "talos Get": 2 * (seeded + bill.nodes),
+            "talos Version": seeded + bill.nodes,
+        }
+    )
+
+
 def aws(cloud: RunningSandbox, service: str) -> t.Any:
     session = boto3.Session(cloud.env["AWS_ACCESS_KEY_ID"], cloud.env["AWS_SECRET_ACCESS_KEY"], region_name=cloud.env["AWS_DEFAULT_REGION"])
     return session.client(service, endpoint_url=cloud.env["AWS_ENDPOINT_URL"])
@@ -194,7 +214,7 @@ Bills = dict[str, Bill]
 
 @pytest.fixture(scope="module", params=CASES, ids=["1", "3-among-others", "12"])
 def bills(request: pytest.FixtureRequest, stage: t.Callable[[], RunningSandbox]) -> Bills:
-    """A creation and the deletion of the same workers."""
+    """A creation, a description, and the deletion of the same workers."""
     cloud = stage()
     nodes, crowded = request.param
     if crowded:
@@ -202,9 +222,10 @@ def bills(request: pytest.FixtureRequest, stage: t.Callable[[], RunningSandbox])
     cloud.control.delays({f"call.{words.replace(' ', '.')}": MEETING for some in SIDE_BY_SIDE.values() for words in some})
     names = ",".join(f"fargle-worker-{50 + number}" for number in range(nodes))
     bills = {}
-    for playbook in ("create_node", "delete_node"):
+    for playbook in ("create_node", "describe_cluster", "delete_node"):
         cloud.control.forget_calls()
-        succeed(play(cloud.env, f"{playbook}.yml", cluster="fargle", nodes=names, **{f"{playbook}_concurrency": CONCURRENCY}))
+        words = {} if playbook == "describe_cluster" else {"nodes": names, f"{playbook}_concurrency": CONCURRENCY}
+        succeed(play(cloud.env, f"{playbook}.yml", cluster="fargle", **words))
         groups, balancers, pages = (3, 3, 2) if crowded else (5, 4, 1)
         bills[playbook] = Bill(nodes, groups, balancers, pages, cloud.control.calls())
     return bills
@@ -216,6 +237,11 @@ def test_a_creation_costs_exactly_this(bills: Bills) -> None:
 
 def test_a_deletion_costs_exactly_this(bills: Bills) -> None:
     assert bills["delete_node"].paid == deleted(bills["delete_node"])
+
+
+def test_a_description_costs_exactly_this(bills: Bills) -> None:
+    """In AWS, Kubernetes and at Cloudflare as much with one node as with a hundred, but for pages."""
+    assert collections.Counter(map(name, bills["describe_cluster"].calls)) == described(bills["describe_cluster"])
 
 
 def test_a_creation_costs_three_calls_per_worker_and_little_else_but_pages(bills: Bills) -> None:

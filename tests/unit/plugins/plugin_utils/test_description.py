@@ -144,6 +144,31 @@ def test_a_node_is_well_although_nobody_knows_its_record_or_config_but_not_altho
     assert facts(found.described(unread={"dns": REASON, "config": REASON, "kubernetes": REASON}))["health"] == ("unknown", "unknown")
 
 
+def test_a_record_that_was_read_is_right_although_not_all_were() -> None:
+    """Without the domain of the nodes only those with the cluster's mark are found."""
+    found = cluster(4)
+    found.records.remove(found.named(WORKER, "records"))
+    described = found.described(unread={"dns": REASON})
+    assert (node(described)["dns"]["words"], node(described, PLANE)["dns"]["words"]) == ("unknown", "right")
+
+
+def test_of_what_aws_has_nothing_is_counted_when_it_was_not_read() -> None:
+    found = cluster(4)
+    found.instances, found.groups, found.balancers = [], [], []
+    described = found.described(unread={"aws": REASON}, price={"hourly": 0.0, "currency": None, "lines": [], "unknown": []})
+    assert {key: described["totals"][key] for key in ("vms", "vcpus", "memory_mib", "ready")} == {"vms": None, "vcpus": None, "memory_mib": None, "ready": 4}
+    assert described["cost"]["words"] == f"price unknown: {REASON}"
+    assert "Hardware: unknown" in description_lines(described, NOW)
+
+
+def test_how_many_are_ready_is_unknown_without_kubernetes() -> None:
+    found = cluster(4)
+    found.nodes = []
+    described = found.described(unread={"kubernetes": REASON})
+    assert described["totals"]["ready"] is None
+    assert description_lines(described, NOW)[0] == "fargle: 4 nodes, whether they are Ready is unknown; etcd 3/3 healthy"
+
+
 def test_why_configs_could_not_be_compared_is_said_only_where_one_was_not() -> None:
     assert cluster(4).described(unread={"config": REASON})["unread"] == {}
 

@@ -38,8 +38,18 @@ def resource(arn: str, **more: str) -> dict[str, t.Any]:
     return {"ResourceARN": arn, "Tags": tags(Cluster="fargle", **more)}
 
 
+ZONES = [{"ZoneName": "eu-central-1b", "SubnetId": "subnet-2"}, {"ZoneName": "eu-central-1a", "SubnetId": "subnet-1"}]
+
+
 def balancer(arn: str, groups: list[str] | None = None) -> dict[str, t.Any]:
-    return {"LoadBalancerArn": arn, "LoadBalancerName": arn.split("/")[-2], "Type": "network", "VpcId": "vpc-1", "SecurityGroups": groups or []}
+    return {
+        "LoadBalancerArn": arn,
+        "LoadBalancerName": arn.split("/")[-2],
+        "Type": "network",
+        "VpcId": "vpc-1",
+        "SecurityGroups": groups or [],
+        "AvailabilityZones": ZONES,
+    }
 
 
 def target_group(arn: str, port: int, balancers: list[str], target_type: str = "instance") -> dict[str, t.Any]:
@@ -99,6 +109,7 @@ def test_whole_cluster_is_found_with_as_many_calls_as_it_has_target_groups() -> 
         ("sg-n", True, False),
     ]
     assert cluster["target_groups"][1]["targets"][0]["port"] == 31443
+    assert [item["zones"] for item in cluster["load_balancers"]] == [["eu-central-1a", "eu-central-1b"]] * 2
 
 
 def test_empty_account_takes_three_calls() -> None:
