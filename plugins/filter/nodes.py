@@ -44,5 +44,6 @@ class FilterModule:
             "replacement_batches": _replacements.replacement_batches,
             "findings": _findings.findings,
             "repairs": _findings.repairs,
-            "not_looked_for": _findings.not_looked_for,
+            "after_repairs": _findings.after_repairs,
+            "findings_report": _findings.report,
         }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -86,7 +87,7 @@ def findings(
     nodes: rows of an observation, see the filter cluster_nodes. read: those of SYSTEMS that were read. target_groups: as cluster_info returns them.
     Each finding has kind, node, subject, says, repair, destructive, and in object what a repair needs to know.
     """
-    rows = [_Row(row, cluster) for row in nodes]
+    rows = [_Row(_as_read(row, read), cluster) for row in nodes]
     wanted = _groups_by_role(target_groups, schedule_on_control_planes)
     found = [*_duplicates(rows)]
     twins = {finding["node"] for finding in found}
@@ -100,6 +101,11 @@ def findings(
     order = list(KINDS)
     able = [_without_doubt(finding, read) for finding in found if set(KINDS[finding["kind"]].needs) <= set(read)]
     return sorted(able, key=lambda finding: (order.index(finding["kind"]), finding["node"], finding["subject"]))
+
+
+def _as_read(row: Row, read: t.Collection[str]) -> Row:
+    """The row without what a system told that does not count as read, such as the Kubernetes of another cluster."""
+    return {**row, **({} if "kubernetes" in read else {"node": None}), **({} if "etcd" in read else {"member": None})}
 
 
 def _without_doubt(finding: Finding, read: t.Collection[str]) -> Finding:
@@ -164,10 +170,11 @@ class _Row:
         return f"{self.name} ({self['instance_id']})" if self.name else str(self["instance_id"])
 
     def finding(self, kind: str, subject: str, says: str, repair: str = "", **facts: t.Any) -> Finding:
-        """A finding about it; what a repair needs goes into object."""
+        """A finding about it; facts are what the module that repairs it takes of it."""
         return {
             "kind": kind,
             "node": self.name or subject,
+            "role": self["role"],
             "subject": subject,
             "says": says,
             "repair": repair,
@@ -205,7 +212,7 @@ def _of_a_vm(row: _Row, wanted: t.Mapping[str, t.Sequence[t.Sequence[Row]]]) -> 
         return
     if row["unfinished"]:
         says = f"The creation of {row.called} was begun and not finished. If no run is at it now, create_node.yml with nodes={row.name} finishes it."
-        yield row.finding("unfinished_launch", row["instance_id"], says, "Finish it as create_node does.", role=row["role"], instance_id=row["instance_id"])
+        yield row.finding("unfinished_launch", row["instance_id"], says, "Finish it as create_node does.", name=row.name, instance_id=row["instance_id"])
     yield from _impaired(row)
     if row.is_at_work:
         yield from _without_node(row)
@@ -247,9 +254,7 @@ def _in_no_load_balancer(row: _Row, kinds: t.Sequence[t.Sequence[Row]]) -> t.Ite
     else:
         says += f" create_node.yml with nodes={row.name} registers it."
     repair = "" if cordoned else f"Register it with the {row['role']} target groups."
-    yield row.finding(
-        "vm_in_no_load_balancer", row["instance_id"], says, repair, role=row["role"], instance_id=row["instance_id"], address=row["address"] or ""
-    )
+    yield row.finding("vm_in_no_load_balancer", row["instance_id"], says, repair, name=row.name, instance_id=row["instance_id"], address=row["address"] or "")
 
 
 def _stale_records(row: _Row) -> t.Iterator[Finding]:
@@ -282,7 +287,7 @@ def _of_a_stranger(row: _Row) -> t.Iterator[Finding]:
     says = f"{row.called} is {serves} of {row.cluster} and has no tag Cluster, so no run finds it. "
     says += f"Tag it with Cluster={row.cluster}" + ("." if known else " if it is a node of it; else deregister it.")
     repair = f"Tag it with Cluster={row.cluster}." if known else ""
-    yield row.finding("missing_tag", row["instance_id"], says, repair, instance_id=row["instance_id"])
+    yield row.finding("missing_tag", row["instance_id"], says, repair, name=row.name, instance_id=row["instance_id"])
 
 
 def _of_what_is_left(row: _Row, rows: t.Sequence[_Row]) -> t.Iterator[Finding]:
@@ -302,7 +307,7 @@ def _of_what_is_left(row: _Row, rows: t.Sequence[_Row]) -> t.Iterator[Finding]:
 def _node_without_vm(row: _Row, rows: t.Sequence[_Row]) -> Finding:
     node = row["node"]
     says = f"The Node {node['node_name']} has no VM" + (f" ({node['provider_id']}). " if node["provider_id"] else ". ")
-    facts = {"node_name": node["node_name"], "uid": node["uid"]}
+    facts = {"name": node["node_name"], "uid": node["uid"]}
     elsewhere = _elsewhere(node["provider_id"], rows)
     if node["ready"]:
         return row.finding("node_without_vm", node["node_name"], f"{says}It is Ready, so its machine runs somewhere: find it first.", **facts)
@@ -329,14 +334,20 @@ def _targets_without_vm(row: _Row) -> t.Iterator[Finding]:
         says = f"The target {identity} of {', '.join(dict.fromkeys(target['group'] for target in same))} has no VM. "
         healthy = any(target["state"] == "healthy" for target in same)
         says += "It is healthy, so something answers there: find it first." if healthy else "Deregister it."
-        yield row.finding("target_without_vm", identity, says, "" if healthy else "Deregister it from all target groups.", id=identity)
+        # What takes it out goes by the names of nodes, which have no dots.
+        facts = {
+            "name": re.sub(r"\W+", "-", f"target-{identity}"),
+            "instance_exists": False,
+            ("instance_id" if identity.startswith("i-") else "address"): identity,
+        }
+        yield row.finding("target_without_vm", identity, says, "" if healthy else "Deregister it from all target groups.", **facts)
 
 
 def _ghost(row: _Row) -> Finding:
     member = row["member"]
     name = f" ({member['hostname']})" if member["hostname"] else ""
     says = f"The etcd member {member['id']}{name} has no VM, and counts for the quorum. "
-    facts = {"member_id": member["id"], "hostname": member["hostname"]}
+    facts = {"name": member["id"], "member_id": member["id"]}
     if member["healthy"]:
         return row.finding("ghost_member", member["id"], f"{says}It is healthy, so its machine runs somewhere: find it first.", **facts)
     return row.finding("ghost_member", member["id"], f"{says}Remove it by its ID.", "Remove it by its ID, if the quorum allows.", **facts)
@@ -375,3 +386,37 @@ def repairs(found: t.Sequence[Finding], fix: t.Collection[str], again: t.Sequenc
 def _key(finding: Finding) -> tuple[str, str, str]:
     """What makes it the same finding in another reading; a Node that was made again has another UID."""
     return finding["kind"], finding["subject"], repr(sorted(finding["object"].items()))
+
+
+def after_repairs(found: t.Sequence[Finding], chosen: t.Sequence[Finding], results: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """What became of the findings: those "repaired", those "left", and the "failures", each with name and msg.
+
+    chosen: those that were to be repaired. results: by kind what the module returned; of a kind that has none nothing was done.
+    """
+    failures = {_key(finding): text for finding in chosen if (text := _failure(finding, results.get(finding["kind"])))}
+    repaired = [finding for finding in chosen if _key(finding) not in failures]
+    done = {_key(finding) for finding in repaired}
+    return {
+        "repaired": repaired,
+        "left": [finding for finding in found if _key(finding) not in done],
+        "failures": [{"kind": kind, "name": subject, "msg": text} for (kind, subject, _object), text in failures.items()],
+    }
+
+
+def _failure(finding: Finding, result: t.Mapping[str, t.Any] | None) -> str:
+    """Why a repair failed, "" when it did not."""
+    if not result:
+        return "not tried, since something before it failed"
+    if result.get("failures"):
+        name = finding["object"].get("node", finding["object"].get("name"))
+        return next((str(failure["msg"]) for failure in result["failures"] if failure["name"] == name), "")
+    return str(result.get("msg", ""))
+
+
+def report(found: t.Sequence[Finding], read: t.Collection[str]) -> list[str]:
+    """The findings as lines for people, by kind; first what could not be looked for."""
+    lines = not_looked_for(read)
+    for kind in dict.fromkeys(finding["kind"] for finding in found):
+        same = [finding for finding in found if finding["kind"] == kind]
+        lines += [f"{kind}: {len(same)}", *(f"  {finding['node']}: {finding['says']}" for finding in same)]
+    return lines
