@@ -103,17 +103,21 @@ class Seeder:
         self.cloud.control.conditions(impaired=[instance_id])
         return instance_id
 
-    def vm_without_node(self, name: str) -> str:
-        """Somebody deletes a Node, whose kubelet does not register again."""
+    def delete_node(self, name: str) -> None:
+        """Somebody deletes a Node."""
         with self._kubernetes() as api:
             api.delete_node(name)
+
+    def vm_without_node(self, name: str) -> str:
+        """Somebody deletes a Node, whose kubelet does not register again."""
+        self.delete_node(name)
         return self.node(name).instance_id
 
     def node_without_vm(self, name: str) -> str:
         """A Node outlives its VM."""
         zone = next(iter(worldview.nodes(self.cloud.control.look(), self.cluster).values())).zone
         with self._kubernetes() as api:
-            spec = {"providerID": f"aws:///{zone}/i-0123456789abcdef0"}
+            spec = {"providerID": f"aws:///{zone}/i-{name.encode().hex()[-17:]}"}
             api.create_node({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}, "spec": spec})
         return name
 
@@ -146,8 +150,7 @@ class Seeder:
         node = self.node(name)
         member = next(one["id"] for one in worldview.members(self.cloud.control.look()) if one["instance_id"] == node.instance_id)
         # Of a cluster with a single control plane this is the end; its Node goes while there is somebody to ask.
-        with self._kubernetes() as api:
-            api.delete_node(name)
+        self.delete_node(name)
         records = [one["id"] for one in worldview.records(self.cloud.control.look()) if one["name"] == f"{name}.{DOMAIN}"]
         self._dns("DELETE", f"/{records[0]}")
         self.ec2.terminate_instances(InstanceIds=[node.instance_id])

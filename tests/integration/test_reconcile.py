@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import re
+import threading
+import time
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.k8s_cluster.manager.plugins.plugin_utils._findings import KINDS
 
 from tests import worldview
 from tests.sandbox.fixture import RunningSandbox
 
-from .playbooks import Run, play, succeed
+from .playbooks import ROOT, Run, play, stats, succeed
+from .scenes import secret
 from .seeds import Seeder
 
 pytestmark = pytest.mark.slow
@@ -37,8 +41,8 @@ NODES = {
 }
 # In the look-alike, which has two nodes only.
 LOOK_ALIKE = {
-    kind: re.sub(r"^fargle-(controlplane|worker)-\d$", r"fargle2-\1-1", name).replace("worker-10", "worker-1").replace("fargle-", "fargle2-")
-    for kind, name in NODES.items()
+    kind: re.sub(r"^fargle-(controlplane|worker)-\d$", r"fargle2-\1-1", name).replace("fargle-", "fargle2-")
+    for kind, name in {**NODES, "foreign_vm": NODES["ghost_member"], "config_drift": NODES["missing_tag"]}.items()
 }
 REPAIRABLE = [kind for kind, one in KINDS.items() if one.repair]
 
@@ -49,9 +53,7 @@ def reconcile(cloud: RunningSandbox, *arguments: str, **words: t.Any) -> Run:
 
 def told(run: Run, what: str = "findings", cluster: str = "fargle") -> t.Any:
     """What the run left for the job that follows."""
-    found = re.search(r"^\s*RUN: (\{.*\})\s*$", run.output, re.MULTILINE)
-    assert found, run.output
-    return json.loads(found.group(1))["k8s_cluster_manager"][cluster][what]
+    return stats(run, cluster)[what]
 
 
 def things(found: t.Iterable[t.Mapping[str, t.Any]]) -> list[tuple[str, str]]:
@@ -98,13 +100,168 @@ def test_all_kinds_together_are_found_once_each(cloud: RunningSandbox) -> None:
         assert f'"{kind}: 1"' in run.output
 
 
-@pytest.mark.parametrize("kinds", [set(KINDS) - {"foreign_vm", "missing_tag", "ghost_member"}, {"foreign_vm"}, {"missing_tag"}, {"ghost_member"}], ids=len)
-def test_what_is_wrong_elsewhere_is_nothing_here(cloud: RunningSandbox, kinds: set[str]) -> None:
+@pytest.mark.parametrize("kinds", [KINDS.keys() - {"foreign_vm", "missing_tag"}, {"foreign_vm", "missing_tag"}], ids=len)
+def test_what_is_wrong_elsewhere_is_nothing_here(cloud: RunningSandbox, kinds: t.Collection[str]) -> None:
     seed(cloud, [kind for kind in KINDS if kind in kinds], "fargle2")
     assert told(succeed(reconcile(cloud))) == []
 
 
-def test_what_is_repaired_is_repaired_and_a_second_run_finds_nothing(cloud: RunningSandbox) -> None:
-    seed(cloud, REPAIRABLE)
-    checked = succeed(reconcile(cloud, "--check", "--diff", fix=REPAIRABLE))
-    assert [call for call in cloud.control.mutating() if call.startswith("x")] == []
+class Repaired(t.NamedTuple):
+    """All that can be repaired, seeded; a look with --check, the repair, and a look after it; with the changes of the two first."""
+
+    wanted: list[tuple[str, str]]
+    before: worldview.World
+    check: Run
+    changes_of_check: list[str]
+    repair: Run
+    changes: list[str]
+    after: worldview.World
+    second: Run
+
+
+@pytest.fixture(scope="module")
+def repaired(stage: t.Callable[[], RunningSandbox]) -> Repaired:
+    cloud = stage()
+    wanted = seed(cloud, REPAIRABLE)
+    before = cloud.control.world()
+    cloud.control.forget_calls()
+    check = reconcile(cloud, "--check", "--diff", fix=REPAIRABLE)
+    changes_of_check = cloud.control.mutating()
+    cloud.control.forget_calls()
+    repair = reconcile(cloud, fix=",".join(REPAIRABLE))
+    return Repaired(wanted, before, check, changes_of_check, repair, cloud.control.mutating(), cloud.control.world(), reconcile(cloud, fix=REPAIRABLE))
+
+
+def test_check_mode_shows_what_would_be_done_does_nothing_and_does_not_wait(repaired: Repaired) -> None:
+    assert things(told(succeed(repaired.check), "repaired")) == repaired.wanted
+    assert (told(repaired.check, "left"), told(repaired.check, "readings")) == ([], 1)
+    assert repaired.changes_of_check == []
+    assert "+++ after" in repaired.check.output
+
+
+def test_what_can_be_repaired_is(repaired: Repaired) -> None:
+    assert things(told(succeed(repaired.repair), "repaired")) == repaired.wanted
+    assert (told(repaired.repair, "left"), told(repaired.repair, "failures"), told(repaired.repair, "readings")) == ([], [], 2)
+    found = worldview.nodes(repaired.after, "fargle")
+    assert all(found[NODES[kind]].ready for kind in ("missing_tag", "unfinished_launch"))
+    assert set(found[NODES["vm_in_no_load_balancer"]].targets.values()) == {"healthy"}
+
+
+def test_the_second_run_finds_nothing(repaired: Repaired) -> None:
+    assert (told(succeed(repaired.second)), repaired.second.changed) == ([], 0)
+
+
+def test_what_is_added_comes_first_then_what_is_taken_away_traffic_first(repaired: Repaired) -> None:
+    first = {call: number for number, call in reversed(list(enumerate(repaired.changes)))}
+    order = ["ec2.CreateTags", "elbv2.RegisterTargets", "elbv2.DeregisterTargets", "kubernetes.create_leases", "talos.EtcdRemoveMemberByID"]
+    order += ["kubernetes.delete_leases", "kubernetes.delete_nodes", "cloudflare.batch_records", "talos.ApplyConfiguration", "ec2.DeleteTags"]
+    assert sorted(order, key=first.__getitem__) == order
+    assert "ec2.TerminateInstances" not in first
+    assert "ec2.RunInstances" not in first
+
+
+def test_repairs_leave_the_look_alike_and_all_others_as_they_are(repaired: Repaired) -> None:
+    for cluster in ("fargle2", "barney"):
+        assert worldview.nodes(repaired.after, cluster) == worldview.nodes(repaired.before, cluster)
+    ours = {one["id"] for world in (repaired.before, repaired.after) for one in worldview.records(world) if "cluster=fargle " in (one["comment"] or "")}
+    before, after = ([one for one in worldview.records(world) if one["id"] not in ours] for world in (repaired.before, repaired.after))
+    assert after == before
+
+
+def test_kinds_that_are_not_named_stay_and_nothing_to_take_away_needs_no_second_look(cloud: RunningSandbox) -> None:
+    seed(cloud, ["missing_tag", "node_without_vm"])
+    cloud.control.forget_calls()
+    run = reconcile(cloud, fix="missing_tag")
+    assert run.code == 2
+    assert [one["kind"] for one in told(run, "left")] == ["node_without_vm"]
+    assert (told(run, "readings"), cloud.control.mutating()) == (1, ["ec2.CreateTags"])
+
+
+def test_what_changes_between_the_looks_stays_and_a_repair_that_is_refused_is_named(cloud: RunningSandbox) -> None:
+    """A Node that was made again meanwhile is another one; and etcd without a quorum loses no member, while the other repairs are made."""
+    seeder = Seeder(cloud, "fargle")
+    member = seeder.ghost_member("fargle-controlplane-2")
+    cloud.control.trouble("fargle-controlplane-3", "alarm", alarm=1)
+    for name in ("fargle-worker-40", "fargle-worker-41"):
+        seeder.node_without_vm(name)
+    cloud.control.forget_calls()
+    cloud.control.fault("hold", "kubernetes", "list_nodes", ordinals=[2])
+    again = threading.Thread(target=_make_again_when_held, args=(cloud, seeder, "fargle-worker-41"))
+    again.start()
+    run = reconcile(cloud, fix=["ghost_member", "node_without_vm"])
+    again.join()
+    assert run.code == 2
+    assert things(told(run, "repaired")) == [("node_without_vm", "fargle-worker-40")]
+    assert things(told(run, "left")) == [("node_without_vm", "fargle-worker-41"), ("ghost_member", member)]
+    (failure,) = told(run, "failures")
+    assert (failure["kind"], failure["name"]) == ("ghost_member", member)
+    assert failure["msg"] in run.message and "etcd: " in failure["msg"]
+    there = [one["metadata"]["name"] for one in worldview.kubernetes_nodes(cloud.control.look(), "fargle")]
+    assert "fargle-worker-41" in there and "fargle-worker-40" not in there
+
+
+def _make_again_when_held(cloud: RunningSandbox, seeder: Seeder, name: str) -> None:
+    """While the second look waits for Kubernetes' answer, a Node is deleted and another made under its name."""
+    deadline = time.monotonic() + 300
+    while not cloud.control.waiting() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    seeder.delete_node(name)
+    seeder.node_without_vm(name)
+    cloud.control.clear_faults()
+
+
+# --- what was not read
+
+
+def test_another_clusters_kubeconfig_counts_as_not_read(cloud: RunningSandbox) -> None:
+    """All of that one's Nodes are without a VM here."""
+    theirs = secret(cloud.control.look(), "cluster-fargle2-kubeconfig")["kubeconfig"]
+    run = reconcile(cloud, fix=REPAIRABLE, cluster_kubeconfig=theirs)
+    assert (run.code, told(run), cloud.control.mutating()) == (2, [], [])
+    assert told(run, "problems") == ["kubeconfig: it is another cluster's. None of its nodes has an address of a VM of fargle."]
+    assert "Not read: Kubernetes. So nothing is said of: vm_without_node, node_without_vm" in run.output
+
+
+def test_what_is_not_asked_is_not_called_missing(cloud: RunningSandbox) -> None:
+    seed(cloud, ["vm_without_node", "node_without_vm", "impaired_instance"])
+    run = reconcile(cloud, kubernetes="skip")
+    assert [one["kind"] for one in told(run)] == ["impaired_instance"]
+    assert "Not read: Kubernetes." in run.output
+
+
+def test_what_could_not_be_read_fails_the_run(cloud: RunningSandbox) -> None:
+    run = reconcile(dataclasses.replace(cloud, env={**cloud.env, "CLOUDFLARE_API_TOKEN": "expired"}))
+    assert (run.code, told(run)) == (2, [])
+    assert "Not read: DNS. So nothing is said of: record_without_node." in run.output
+    assert "1 could not be read" in run.message
+
+
+def test_without_aws_nothing_is_known_whatever_is_asked(cloud: RunningSandbox) -> None:
+    cloud.control.conditions(denied=["DescribeInstances"])
+    run = reconcile(cloud, fail_on_findings=False, fix=REPAIRABLE)
+    assert (run.code, told(run), cloud.control.mutating()) == (2, [], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [({"pause": 29}, "29 s is too short"), ({"fix": "ghosts"}, "missing_tag, unfinished_launch"), ({"fix": "all"}, "ghost_member")]
+)
+def test_what_cannot_be_asked_for_is_said_before_anything_is_read(cloud: RunningSandbox, words: dict[str, t.Any], message: str) -> None:
+    run = reconcile(cloud, **words)
+    assert run.code != 0
+    assert message in run.message
+    assert cloud.control.calls() == []
+
+
+# --- what is written about it
+
+
+def test_the_page_tells_every_kind_as_the_code_has_it() -> None:
+    rows = [f"| `{kind}` | {one.meaning} | {one.repair}{', *twice*' if one.destructive else ''} |" for kind, one in KINDS.items()]
+    page = (ROOT / "docs" / "reconcile.md").read_text().splitlines()
+    begin = page.index("|---|---|---|") + 1
+    assert page[begin : begin + len(rows) + 1] == [*rows, ""]
+
+
+def test_the_role_takes_the_kinds_that_can_be_repaired() -> None:
+    options = yaml.safe_load((ROOT / "roles/reconcile_cluster/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert options["reconcile_cluster_fix"]["choices"] == REPAIRABLE
