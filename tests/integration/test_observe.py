@@ -20,6 +20,7 @@ def observed(cloud: RunningSandbox, cluster: str, **words: t.Any) -> tuple[dict[
     env = {**cloud.env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks/collections"), "ANSIBLE_SHOW_CUSTOM_STATS": "1"}
     run = succeed(play(env, "../tests/integration/observe.yml", cluster=cluster, **words))
     assert run.changed == 0, run.output
+    assert "loop variable" not in run.output
     found = stats(run, cluster)
     return {row["name"]: row for row in found["nodes"]}, found["problems"]
 
