@@ -179,8 +179,8 @@ def test_a_name_is_text_whatever_it_is(cloud: RunningSandbox, tmp_path: Path) ->
     session = boto3.Session(cloud.env["AWS_ACCESS_KEY_ID"], cloud.env["AWS_SECRET_ACCESS_KEY"], region_name=cloud.env["AWS_DEFAULT_REGION"])
     target = worldview.nodes(cloud.control.world(), "fargle")["fargle-worker-3"].instance_id
     session.client("ec2", endpoint_url=cloud.env["AWS_ENDPOINT_URL"]).create_tags(Resources=[target], Tags=[{"Key": "Name", "Value": name}])
-    words = {"html": str(tmp_path / "cluster.html"), "json": str(tmp_path / "cluster.json")}
-    run = succeed(describe(cloud, **words))
+    # Relative names start where the user stands.
+    run = succeed(play(cloud.env, "describe_cluster.yml", cwd=tmp_path, cluster="fargle", html="cluster.html", json="cluster.json"))
     described = json.loads((tmp_path / "cluster.json").read_text())
     assert node(described, name)["instance_id"] == target
     page = (tmp_path / "cluster.html").read_text()
