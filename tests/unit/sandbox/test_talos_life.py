@@ -175,7 +175,8 @@ def test_ports_follow_the_node(kit: Kit) -> None:
     kit.cluster(1)
     address = kit.vm(1).private_ip
     kit.wait(lambda: kit.machines.answers(address, 6443) and kit.machines.answers(address, 30080))
-    assert all(open_port(address, port) for port in (6443, 30080, 30443, 31080, 31443))
+    # They are opened one after the other.
+    kit.wait(lambda: all(open_port(address, port) for port in (6443, 30080, 30443, 31080, 31443)))
     assert served(address, 30080) == "cp-1"
     kit.kubernetes.without_ingress.add("cp-1")
     assert not kit.machines.ingress_ready("cp-1") and not kit.machines.answers(address, 30080) and kit.machines.answers(address, 6443)
