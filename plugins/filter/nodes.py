@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils import _findings, _names, _observation, _replacements, _results
+from ..plugin_utils import _changes, _findings, _names, _observation, _replacements, _results
 
 
 def given(value: t.Any, fallback: t.Any) -> t.Any:
@@ -38,6 +38,8 @@ class FilterModule:
             "cluster_nodes": _observation.cluster_nodes,
             "strange_machines": _observation.strange_machines,
             "node_traits": _observation.node_traits,
+            "change_groups": _changes.change_groups,
+            "change_batches": _changes.change_batches,
             "problems": _results.problems,
             "outdated": _replacements.outdated,
             "replacements": _replacements.replacements,

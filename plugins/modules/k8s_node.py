@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: k8s_node
-short_description: Waits for, cordons and deletes Kubernetes Node objects
+short_description: Waits for, cordons, uncordons and deletes Kubernetes Node objects
 version_added: 1.0.0
 description:
-  - Waits until nodes are Ready, cordons them or deletes their Node objects, for any number of nodes in one call, and tells which
+  - Waits until nodes are Ready, cordons or uncordons them, or deletes their Node objects, for any number of nodes in one call, and tells which
     nodes the cluster has.
   - A Node that bears a wanted name but belongs to another machine is never touched; the node fails with the way out.
 author:
@@ -59,9 +59,10 @@ options:
     description:
       - V(ready) waits until all nodes are Ready, asking for all of them together. It changes nothing.
       - V(cordoned) marks them unschedulable. Nodes that have no Node object are passed over.
+      - V(uncordoned) takes that mark off.
       - V(absent) deletes the Node objects, provided that they are still the ones that were read (UID). Nodes already gone are fine.
     type: str
-    choices: [ready, cordoned, absent]
+    choices: [ready, cordoned, uncordoned, absent]
     default: ready
   wait_timeout:
     description: Seconds to wait for V(ready). In check mode nothing is waited for.
@@ -208,7 +209,7 @@ def main() -> None:
             **connection_arguments(),
             **LEASE_OPTION,
             "nodes": node_arguments(new={"type": "bool", "default": False}, uid={"type": "str"}),
-            "state": {"type": "str", "choices": ["ready", "cordoned", "absent"], "default": "ready"},
+            "state": {"type": "str", "choices": ["ready", "cordoned", "uncordoned", "absent"], "default": "ready"},
             "wait_timeout": {"type": "int", "default": 600},
         },
         required_one_of=SOURCES,

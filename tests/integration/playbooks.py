@@ -23,7 +23,7 @@ ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 # The same program by another name: to Ansible another interpreter, in which modules are processes of their own.
 ELSEWHERE = str(ANSIBLE_PLAYBOOK.parent / ".." / ANSIBLE_PLAYBOOK.parent.name / Path(sys.executable).name)
 # Waits that mean minutes to real load balancers mean nothing to the sandbox's.
-QUICK = {"delete_node_traffic_floor": 1}
+QUICK = {"delete_node_traffic_floor": 1, "apply_changes_traffic_floor": 1, "apply_changes_pause": 0}
 
 Action = tuple[str, str, str, str]
 

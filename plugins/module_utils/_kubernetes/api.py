@@ -33,6 +33,11 @@ def cordon(api: Api, name: str) -> Object:
     return call(api, f"cordon node {name}", "PATCH", f"/api/v1/nodes/{name}", body={"spec": {"unschedulable": True}})
 
 
+def uncordon(api: Api, name: str) -> Object:
+    """Take that mark off."""
+    return call(api, f"uncordon node {name}", "PATCH", f"/api/v1/nodes/{name}", body={"spec": {"unschedulable": False}})
+
+
 def delete_node(api: Api, name: str, uid: str) -> bool:
     """Delete the Node of that name if its UID is still uid. False: already gone. A newer one raises status 409."""
     try:

@@ -55,7 +55,7 @@ class Match:
 
 @dataclasses.dataclass(frozen=True)
 class NodeOptions:
-    """What k8s_node is asked to do. state: ready, cordoned or absent; seconds for the wait."""
+    """What k8s_node is asked to do. state: ready, cordoned, uncordoned or absent; seconds for the wait."""
 
     nodes: list[Wanted]
     state: str
@@ -259,6 +259,8 @@ def plan(state: str, matches: t.Sequence[Match]) -> list[Step]:
                 steps.append(Step("delete", found.wanted.name, target, before={"uid": node["metadata"]["uid"], "unschedulable": unschedulable}))
             elif state == "cordoned" and not unschedulable:
                 steps.append(Step("cordon", found.wanted.name, target, before={"unschedulable": False}, after={"unschedulable": True}))
+            elif state == "uncordoned" and unschedulable:
+                steps.append(Step("uncordon", found.wanted.name, target, before={"unschedulable": True}, after={"unschedulable": False}))
     return steps
 
 
@@ -272,12 +274,12 @@ def apply(api: Api, options: NodeOptions, matches: t.Sequence[Match], outcome: O
 
 
 def _change(api: Api, state: str, wanted: Wanted, node: Node) -> str:
-    """Delete or cordon one Node; why that failed, "" when it did not."""
+    """Delete, cordon or uncordon one Node; why that failed, "" when it did not."""
     try:
         if state == "absent":
             delete(api, wanted, node)
         else:
-            calls.cordon(api, node["metadata"]["name"])
+            (calls.cordon if state == "cordoned" else calls.uncordon)(api, node["metadata"]["name"])
     except KubernetesError as error:
         return "" if error.status == 404 else str(error)
     return ""

@@ -52,16 +52,20 @@ class Changes(Delivery):
             sighting = await identity.look(connection, self.options.ca)
         target.seen = sighting.detail
         self._refuse_foreign(sighting)
-        if sighting.mode != identity.SECURE:
-            raise ManagerError(f"{target.address}: its machine config cannot be read: {sighting.detail}")
+        if sighting.mode == identity.SECURE:
+            await self._predict_configured(target)
+        if target.drift is None and not target.row.get("boot_id"):
+            # One that a killed run had reboot may be just doing so.
+            raise ManagerError(f"{target.address}: its machine config cannot be read: {target.seen}")
+
+    async def _predict_configured(self, target: Target) -> None:
         target.was = CONFIGURED
         async with self._slots, self._member(target) as member:
             await self._inspect(target, member)
-            if target.drift is None:
-                raise ManagerError(f"{target.address}: its machine config cannot be read: {target.seen}")
             if target.drift:
                 self._refuse_renaming(target)
                 await self._dry_run(target, member)
+        # Whatever it is, the boot that it was to leave is left.
         target.reboots = target.reboots or self._owes_reboot(target)
 
     async def _dry_run(self, target: Target, connection: Connection) -> None:

@@ -258,3 +258,13 @@ def test_C11_api_down_while_deleting_raises_before_anything(monkeypatch: pytest.
 def test_node_names_are_checked(entries: list[dict[str, str]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         wanted_nodes(entries)
+
+
+def test_a_cordon_is_taken_off_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cordoned, free = node("w1", "10.0.0.1", unschedulable=True), node("w2", "10.0.0.2")
+    patch = Expect("PATCH", "/api/v1/nodes/w1", node("w1", "10.0.0.1"), body={"spec": {"unschedulable": False}})
+    script = [nodes(cordoned, free), patch, nodes(node("w1", "10.0.0.1"), free)]
+    with scripted(monkeypatch, *script) as (api, _script):
+        outcome = work(asked(Wanted("w1", "10.0.0.1"), Wanted("w2", "10.0.0.2"), state="uncordoned"), api, check_mode=False)
+    assert [(step.verb, step.node) for step in outcome.steps] == [("uncordon", "w1")]
+    assert [one["unschedulable"] for one in outcome.nodes] == [False, False]
