@@ -76,6 +76,8 @@ def _name_aws(names: _Names, world: World) -> None:
 
 
 def _name_the_rest(names: _Names, world: World) -> None:
+    for machine in world["talos"]["nodes"]:
+        names.give(machine["boot"], f"boot of {names.of.get(machine['instance_id'], machine['instance_id'])}")
     for etcd in world["talos"]["etcd"]:
         for member in sorted(etcd["members"], key=lambda one: (one["name"], one["id"])):
             names.give(member["id"], f"member {member['name']}")

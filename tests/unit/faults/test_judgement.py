@@ -76,7 +76,10 @@ def a_world() -> World:
     return {
         "snapshot": "world-1",
         "aws": {"regions": {"eu-central-1": aws}},
-        "talos": {"nodes": [], "etcd": [{"ca": "c" * 64, "leader": "0000000000000001", "members": [member]}]},
+        "talos": {
+            "nodes": [{"instance_id": "i-bbbbbbbbbbbbbbbbb", "boot": "b007b007-0000-4000-8000-000000000000"}],
+            "etcd": [{"ca": "c" * 64, "leader": "0000000000000001", "members": [member]}],
+        },
         "kubernetes": {"fargle": {"objects": objects, "kubelets": {}, "bindings": []}},
         "cloudflare": {"example.com": {"records": [record(1, "fargle-worker-1", "127.1.10.2")]}},
     }
@@ -100,7 +103,12 @@ def judged(change: Change) -> Verdict:
 def renamed(world: World) -> None:
     """Another run's ids, address and times for the same worker."""
     text = (
-        json.dumps(world).replace("b" * 17, "d" * 17).replace("127.1.10.2", "127.1.10.9").replace("2026-01-01T00", "2026-02-02T11").replace("web-1a", "web-9z")
+        json.dumps(world)
+        .replace("b" * 17, "d" * 17)
+        .replace("127.1.10.2", "127.1.10.9")
+        .replace("2026-01-01T00", "2026-02-02T11")
+        .replace("web-1a", "web-9z")
+        .replace("b007", "b008")
     )
     world.clear()
     world.update(json.loads(text))
