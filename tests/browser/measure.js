@@ -1,3 +1,7 @@
+// Copyright (c) 2026, k8s_cluster.manager contributors
+// GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
 // What a page looks like: the places of the drawing's boxes and texts, and the colours of every text and of what is behind it.
 () => {
   const place = (element) => {
