@@ -27,6 +27,8 @@ LONGEST_NAME = 63
 # Width of a character, and height of a line, by the styles of the page's template.
 ADVANCE = {"name": 7.4, "small": 6.3}
 LINE = {"name": 17, "small": 15}
+# Levels of what is to be said of a node in its box.
+WRONG = ("warn", "bad")
 # The kind of target groups that stands beside each role's nodes.
 LANES = (("controlplane", "apiserver", "Control planes"), ("worker", "ingress", "Workers"), ("", "none", "Others"))
 
@@ -80,20 +82,25 @@ def _group_box(group: Record) -> Record:
 
 def _node_box(number: int, node: Record, many: bool) -> Record:
     name = node["name"] if len(node["name"]) <= LONGEST_NAME else node["name"][: LONGEST_NAME - 1] + "…"
-    state = node["machine"] if node["machine"]["level"] in ("warn", "bad") else node["ready"]
     where = [text for text in (node["type"], node["zone"]) if text]
-    drift = [node["config"]["words"]] if node["config"]["level"] == "warn" else []
-    behind = node["behind"]["words"].removesuffix(" healthy") if many else node["behind"]["words"]
-    lines = [("name", name), ("small", " · ".join([state["words"], behind, *drift]))]
+    lines = [("name", name), ("small", " · ".join(_state(node, many)))]
     if not many:
-        lines += [("small", " · ".join(where) or "-"), ("small", " · ".join([node["address"] or "-", *_more(node)]))]
+        member = [f"etcd {node['etcd']['words']}"] if node["etcd"]["level"] != "none" else []
+        lines += [("small", " · ".join(where) or "-"), ("small", " · ".join([node["address"] or "-", *member]))]
     title = "; ".join(f"{title} {explained(node[key])}" for key, title in TITLES.items() if node[key]["level"] != "none")
     return {**_box(node["health"]["level"], f"{node['name']}: {title}", lines, 2), "number": number, "name": node["name"]}
 
 
-def _more(node: Record) -> list[str]:
-    """What else is to be said of a node where there is room."""
-    return [f"etcd {node['etcd']['words']}"] if node["etcd"]["level"] != "none" else []
+def _state(node: Record, many: bool) -> list[str]:
+    """How a node is: whether it is Ready, how many of its targets are healthy, and all that is wrong; of many nodes the first of that only."""
+    state = node["machine"] if node["machine"]["level"] in WRONG else node["ready"]
+    behind = node["behind"]["words"].removesuffix(" healthy") if many else node["behind"]["words"]
+    wrong = [f"{TITLES[key]} {node[key]['words']}" for key in ("etcd", "dns") if node[key]["level"] in WRONG]
+    wrong += [node["config"]["words"]] if node["config"]["level"] in WRONG else []
+    if not many:
+        return [state["words"], behind, *wrong]
+    wrong = [behind, *wrong] if node["behind"]["level"] in WRONG else wrong or [behind]
+    return [state["words"], wrong[0], *([f"+{len(wrong) - 1}"] if wrong[1:] else [])]
 
 
 def lane_of(node: Record) -> str:
@@ -110,9 +117,12 @@ def _lanes(described: Record, left: int) -> dict[str, Record]:
         if not boxes:
             continue
         _same_width(boxes)
-        width, height = boxes[0]["width"], max(box["height"] for box in boxes)
-        columns = max(1, (WIDTH - left - 2 * PADDING + GAP) // (width + GAP))
+        height, room = max(box["height"] for box in boxes), WIDTH - left - 2 * PADDING
+        columns = max(1, (room + GAP) // (boxes[0]["width"] + GAP))
+        # Rows that are full fill the lane.
+        width = max(boxes[0]["width"], (room + GAP) // columns - GAP) if len(boxes) >= columns else boxes[0]["width"]
         for index, box in enumerate(boxes):
+            box["width"] = width
             box["x"] = left + PADDING + index % columns * (width + GAP)
             box["y"] = HEADER + index // columns * (height + GAP)
         rows = -(-len(boxes) // columns)

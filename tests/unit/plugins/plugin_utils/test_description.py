@@ -357,6 +357,16 @@ def test_every_node_load_balancer_and_target_group_is_drawn_once_and_none_over_a
     assert len(found["edges"]) == 5 + 5
 
 
+@pytest.mark.parametrize(("size", "said"), [(8, "Ready · 3/4 healthy · DNS no record · drift"), (80, "Ready · 3/4 · +2")])
+def test_a_box_says_in_words_what_its_colour_says(size: int, said: str) -> None:
+    found = cluster(size)
+    for change in (targets("unhealthy"), remove("records"), set_in("talos", drift=True)):
+        change(found)
+    boxes = {box["name"]: box for lane in drawing(found.described())["lanes"] for box in lane["nodes"]}
+    assert boxes[WORKER]["lines"][1]["text"] == said
+    assert boxes[WORKER]["level"] == "warn"
+
+
 def test_a_node_of_another_role_is_drawn_too() -> None:
     found = cluster(4)
     found.named(WORKER, "instances")["role"] = "gateway"
