@@ -19,6 +19,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from . import _names
+
 Row = t.Mapping[str, t.Any]
 Finding = dict[str, t.Any]
 
@@ -100,7 +102,7 @@ def findings(
             found += _of_a_vm(row, wanted)
     order = list(KINDS)
     able = [_without_doubt(finding, read) for finding in found if set(KINDS[finding["kind"]].needs) <= set(read)]
-    return sorted(able, key=lambda finding: (order.index(finding["kind"]), finding["node"], finding["subject"]))
+    return sorted(able, key=lambda finding: (order.index(finding["kind"]), _names.natural(finding["node"]), finding["subject"]))
 
 
 def _as_read(row: Row, read: t.Collection[str]) -> Row:
@@ -405,7 +407,7 @@ def after_repairs(found: t.Sequence[Finding], chosen: t.Sequence[Finding], resul
 
 def _failure(finding: Finding, result: t.Mapping[str, t.Any] | None) -> str:
     """Why a repair failed, "" when it did not."""
-    if not result:
+    if not result or result.get("skipped"):
         return "not tried, since something before it failed"
     if result.get("failures"):
         name = finding["object"].get("node", finding["object"].get("name"))
@@ -413,10 +415,10 @@ def _failure(finding: Finding, result: t.Mapping[str, t.Any] | None) -> str:
     return str(result.get("msg", ""))
 
 
-def report(found: t.Sequence[Finding], read: t.Collection[str]) -> list[str]:
-    """The findings as lines for people, by kind; first what could not be looked for."""
+def report(found: t.Sequence[Finding], read: t.Collection[str] = tuple(SYSTEMS), says: str = "says") -> list[str]:
+    """The findings as lines for people, by kind; first what could not be looked for. says: what of each is told, or "repair"."""
     lines = not_looked_for(read)
     for kind in dict.fromkeys(finding["kind"] for finding in found):
         same = [finding for finding in found if finding["kind"] == kind]
-        lines += [f"{kind}: {len(same)}", *(f"  {finding['node']}: {finding['says']}" for finding in same)]
+        lines += [f"{kind}: {len(same)}", *(f"  {finding['node']}: {finding[says]}" for finding in same)]
     return lines

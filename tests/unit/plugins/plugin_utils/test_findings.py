@@ -339,3 +339,51 @@ def test_findings_leave_the_observation_as_it_is() -> None:
     before = copy.deepcopy(rows)
     found(rows)
     assert rows == before
+
+
+# --- what became of them
+
+CHOSEN = found(seeded(SEEDS["node_without_vm"][0], SEEDS["ghost_member"][0], SEEDS["record_without_node"][0]))
+DONE: dict[str, t.Any] = {"changed": True, "plan": []}
+
+
+def after(**results: t.Any) -> tuple[list[str], list[str], dict[str, str]]:
+    """The kinds that were repaired, that are left, and why."""
+    outcome = _findings.after_repairs([*CHOSEN, *found(seeded(drifted))], CHOSEN, dict.fromkeys(KINDS, DONE) | results)
+    repaired, remaining = ([one["kind"] for one in outcome[what]] for what in ("repaired", "left"))
+    return repaired, remaining, {failure["kind"]: failure["msg"] for failure in outcome["failures"]}
+
+
+def test_what_was_repaired_is_not_left() -> None:
+    assert after() == (["node_without_vm", "ghost_member", "record_without_node"], ["config_drift"], {})
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"msg": "etcd: no quorum"}, "etcd: no quorum"),
+        ({}, "not tried"),
+        ({"skipped": True, "changed": False}, "not tried"),
+        ({"msg": "1 of 1 failed", "failures": [{"name": "5c2a999999999999", "msg": "it stays"}]}, "it stays"),
+    ],
+)
+def test_a_repair_that_failed_is_left_and_said(result: dict[str, t.Any], words: str) -> None:
+    repaired, remaining, failures = after(ghost_member=result)
+    assert (repaired, remaining) == (["node_without_vm", "record_without_node"], ["ghost_member", "config_drift"])
+    assert list(failures) == ["ghost_member"] and failures["ghost_member"].startswith(words)
+
+
+def test_of_a_kind_only_those_that_failed_are_left() -> None:
+    results = {"node_without_vm": {"msg": "1 of 2 failed", "failures": [{"name": "another", "msg": "it stays"}]}, "record_without_node": DONE}
+    assert after(**results)[0] == ["node_without_vm", "ghost_member", "record_without_node"]
+    results["record_without_node"] = {"msg": "1 of 2 failed", "failures": [{"name": "c-w-12", "msg": "it stays"}]}
+    assert after(**results)[2] == {"record_without_node": "it stays"}
+
+
+def test_the_report_is_by_kind() -> None:
+    rows = seeded(SEEDS["node_without_vm"][0], left("c-w-10", node=node("c-w-10")), drifted)
+    lines = _findings.report(found(rows))
+    assert [line for line in lines if not line.startswith("  ")] == ["node_without_vm: 2", "config_drift: 1"]
+    assert lines[1] == "  c-w-9: The Node c-w-9.example.com has no VM. Delete the Node."
+    assert _findings.report(found(rows), says="repair")[2] == "  c-w-10: Delete the Node, by its UID."
+    assert _findings.report([], ["aws"])[0].startswith("Not read: ")
