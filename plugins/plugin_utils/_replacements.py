@@ -37,10 +37,11 @@ def replacements(
     instances: the cluster's, as cluster_info returns them. nodes or role: what was asked for. min_age: seconds; a younger VM is as good as
     replaced. now: seconds since 1970. seen: names that are no longer free. unfinished: what earlier runs began, name to record. purposes: of
     nodes that have one. differ: as outdated returns it; then only those that differ are replaced, whatever their age. Returns {"unfinished": [record],
-    "chosen": [record], "young": [name], "current": [name], "undecided": [name], "unknown": [name], "roleless": [name]}, records with name, role,
-    instance_id, successor, purpose.
+    "chosen": [record], "young": [name], "current": [name], "undecided": [name], "unknown": [name], "roleless": [name],
+    "changing": [name]}, records with name, role, instance_id, successor, purpose; changing are those that apply_changes has begun with, and that stay.
     """
-    begun = [{"name": name, **record} for name, record in sorted((unfinished or {}).items(), key=lambda item: _names.natural(item[0]))]
+    noted = sorted((unfinished or {}).items(), key=lambda item: _names.natural(item[0]))
+    begun = [{"name": name, **record} for name, record in noted if "successor" in record]
     spoken_for = {name for record in begun for name in (record["name"], record["successor"])}
     by_name = {item["name"]: item for item in _living(instances)}
     wanted = list(nodes) or sorted((name for name, item in by_name.items() if role in ("all", item["role"])), key=_names.natural)
@@ -62,6 +63,7 @@ def replacements(
         "undecided": undecided,
         "unknown": [name for name in wanted if name not in by_name and name not in spoken_for],
         "roleless": [name for name in known if not by_name[name]["role"]],
+        "changing": [name for name, record in noted if "successor" not in record and name in by_name and name not in old],
     }
 
 

@@ -62,7 +62,7 @@ def test_what_a_page_says_can_be_typed(page: Path, cloud: RunningSandbox, tmp_pa
     (programs / "vault").symlink_to(BIN / "bao")
     # Where a real load balancer needs minutes until none of its parts sends traffic any more, the sandbox's needs less than a second.
     playbook = programs / "ansible-playbook"
-    playbook.write_text(f'#!/bin/sh\nexec {BIN / "ansible-playbook"} -e delete_node_traffic_floor=1 "$@"\n')
+    playbook.write_text(f'#!/bin/sh\nexec {BIN / "ansible-playbook"} -e "delete_node_traffic_floor=1 apply_changes_traffic_floor=1" "$@"\n')
     playbook.chmod(0o755)
     env = {**ENVIRONMENT, **cloud.env, "HOME": str(home), "PATH": f"{programs}:{cloud.env['PATH']}", "LANG": "C.UTF-8"}
     assert Reader(env, home).read(page) > 0

@@ -32,6 +32,10 @@ RUN_SECONDS = 900.0
 DRAWN = 3
 
 
+# What takes a reboot.
+UDEV = {"cluster_patch": {"machine": {"udev": {"rules": ['SUBSYSTEM=="drm", GROUP="44"']}}}}
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """A command as a user gives it."""
@@ -51,6 +55,8 @@ COMMANDS = (
     Command("run:delete-controlplane", "delete_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-1"}),
     Command("run:replace-worker", "replace_node.yml", {"cluster": "fargle", "nodes": "fargle-worker-3"}),
     Command("run:replace-controlplane", "replace_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-2", "max_surge": 1}),
+    Command("run:change-worker", "apply_changes.yml", {"cluster": "fargle", "nodes": "fargle-worker-2", **UDEV}),
+    Command("run:change-controlplane", "apply_changes.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-2", **UDEV}),
     # Which changes nothing, and so is not killed.
     Command("run:describe", "describe_cluster.yml", {"cluster": "fargle"}),
     # What takes nothing away, since that would wait for half a minute in each run. The nodes have other secrets in their machine configs than are planted.

@@ -86,7 +86,7 @@ def test_all_of_it_is_there(configured: Configured) -> None:
         "barney": {},
     }
     names = [item["name"] for item in controller.items["job_templates"].values()]
-    nodes = ["k8s create nodes", "k8s delete nodes", "k8s replace nodes"]
+    nodes = ["k8s create nodes", "k8s delete nodes", "k8s replace nodes", "k8s change nodes"]
     assert names == [*nodes, "k8s describe a cluster", "k8s reconcile a cluster", "k8s create load balancers", "k8s create a cluster"]
     for item in controller.items["job_templates"].values():
         attached = {controller.items["credentials"][number]["name"] for number in controller.attached[item["id"]]}

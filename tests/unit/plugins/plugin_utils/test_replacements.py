@@ -110,6 +110,12 @@ def test_what_an_earlier_run_began_comes_first() -> None:
     assert batches(found) == [(["c-w-2"], ["c-w-2"]), (["c-cp-1"], ["c-cp-1"])]
 
 
+def test_what_apply_changes_began_is_left_to_it_but_for_nodes_that_are_replaced() -> None:
+    begun = {name: {"operation": "apply_changes"} for name in ("c-w-2", "c-cp-1", "c-w-gone")}
+    found = plan(["c-cp-1"], unfinished=begun)
+    assert (found["unfinished"], replaced(found), found["changing"]) == ([], {"c-cp-1": "c-cp-1"}, ["c-w-2"])
+
+
 def test_a_node_that_an_earlier_run_deleted_is_known_by_its_record_alone() -> None:
     without = [item for item in CLUSTER if item["name"] != "c-w-2"]
     found = plan(["c-w-2"], instances=without, unfinished=UNFINISHED)
