@@ -155,6 +155,13 @@ def test_load_balancers_by_the_survey(cloud: RunningSandbox, tmp_path: Path) -> 
     assert done.artifacts["k8s_cluster_manager"]["barney"]["state"] == "absent"
 
 
+def test_a_description_is_left_as_an_artifact(cloud: RunningSandbox, tmp_path: Path) -> None:
+    sent = {"cluster": "fargle", "html": None, "json": "", "kubernetes": None, "secret_mount": ""}
+    done = succeed(launch(tmp_path, "describe a cluster", sent, cloud.env, past_survey=True))
+    assert done.changed == 0
+    assert {node["name"] for node in done.artifacts["k8s_cluster_manager"]["fargle"]["nodes"]} == names(cloud)
+
+
 def test_an_answer_is_never_a_template(cloud: RunningSandbox, tmp_path: Path) -> None:
     """Who may only launch must not get at what only the job may read."""
     answer = "{{ lookup('ansible.builtin.env', 'VAULT_TOKEN') }}"

@@ -199,6 +199,16 @@ def test_success_tells_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path,
     assert watch.found == set()
 
 
+def test_a_description_tells_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path) -> None:
+    """Neither in what it shows nor in its files; all nodes have drifted here. With modules as processes of their own."""
+    files = {"html": str(tmp_path / "home" / "cluster.html"), "json": str(tmp_path / "home" / "cluster.json")}
+    run = watched(trouble, watch, tmp_path, "describe_cluster.yml", cluster="fargle", ansible_python_interpreter=ELSEWHERE, **files)
+    assert run.code == 0, run.output
+    described = json.loads(Path(files["json"]).read_text())
+    assert described["totals"]["drifted"] == 8
+    assert watch.found == set()
+
+
 def test_a_deletion_tells_no_secret(trouble: Trouble, watch: Watch, tmp_path: Path) -> None:
     run = watched(trouble, watch, tmp_path, "delete_node.yml", cluster="fargle", nodes="fargle-controlplane-3")
     assert run.code == 0, run.output
