@@ -90,7 +90,7 @@ def cluster(size: int, planes: int = 3, stem: str = "") -> Observed:
 
 def troubled(size: int) -> Observed:
     """A cluster of so many nodes, every tenth of which lacks something, and another thing each."""
-    found = cluster(size)
+    found = cluster(size, planes=3 if size > 3 else 1)
     for number, instance in enumerate(found.instances[::10]):
         _trouble(found, number, instance)
     return found
