@@ -40,13 +40,12 @@ NOT_REGISTERED = "Target.NotRegistered"
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of finding: what it is, what must have been read to say so, what repairs it ("" where nothing does), and what must have been read for that."""
+    """A kind of finding: what it is, what must have been read to say so, and what repairs it ("" where nothing does)."""
 
     meaning: str
     needs: tuple[str, ...]
     repair: str = ""
     destructive: bool = False
-    repair_needs: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -64,8 +63,7 @@ KINDS = {
     "vm_in_no_load_balancer": Kind(
         "A VM runs and is in no target group of its role.",
         ("aws",),
-        "it is registered with the target groups of its role, unless its Node is cordoned",
-        repair_needs=("kubernetes",),
+        "it is registered with the target groups of its role, if it has a Node that is not cordoned",
     ),
     "target_without_vm": Kind(
         "A target's VM is gone.", ("aws", "details"), "the target is deregistered everywhere, unless it is healthy somewhere", destructive=True
@@ -101,20 +99,13 @@ def findings(
         elif row["name"] not in twins or not row["name"]:
             found += _of_a_vm(row, wanted)
     order = list(KINDS)
-    able = [_without_doubt(finding, read) for finding in found if set(KINDS[finding["kind"]].needs) <= set(read)]
+    able = [finding for finding in found if set(KINDS[finding["kind"]].needs) <= set(read)]
     return sorted(able, key=lambda finding: (order.index(finding["kind"]), _names.natural(finding["node"]), finding["subject"]))
 
 
 def _as_read(row: Row, read: t.Collection[str]) -> Row:
     """The row without what a system told that does not count as read, such as the Kubernetes of another cluster."""
     return {**row, **({} if "kubernetes" in read else {"node": None}), **({} if "etcd" in read else {"member": None})}
-
-
-def _without_doubt(finding: Finding, read: t.Collection[str]) -> Finding:
-    """The finding, with its repair only where what must be known for that was read."""
-    if set(KINDS[finding["kind"]].repair_needs) <= set(read):
-        return finding
-    return {**finding, "repair": "", "destructive": False}
 
 
 class _Row:
@@ -250,12 +241,13 @@ def _in_no_load_balancer(row: _Row, kinds: t.Sequence[t.Sequence[Row]]) -> t.Ite
     if not missing:
         return
     says = f"{row.called} is in none of the target groups {', '.join(missing)}, so it gets no traffic."
+    # A VM that is being deleted is cordoned first, and loses its Node before it ends.
     cordoned = bool(row["node"] and row["node"]["unschedulable"])
     if cordoned:
         says += f" Its Node is cordoned, as a deletion leaves it that was not finished: delete_node.yml with nodes={row.name} finishes that, or uncordon it."
     else:
         says += f" create_node.yml with nodes={row.name} registers it."
-    repair = "" if cordoned else f"Register it with the {row['role']} target groups."
+    repair = "" if cordoned or not row["node"] else f"Register it with the {row['role']} target groups."
     yield row.finding("vm_in_no_load_balancer", row["instance_id"], says, repair, name=row.name, instance_id=row["instance_id"], address=row["address"] or "")
 
 

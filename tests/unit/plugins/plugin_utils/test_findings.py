@@ -173,8 +173,10 @@ def test_an_unread_kubernetes_makes_no_node_missing() -> None:
     assert found(rows, [system for system in SYSTEMS if system != "kubernetes"]) == []
 
 
-def test_whether_a_vm_is_being_deleted_must_be_known_to_register_it() -> None:
-    (one,) = found(seeded(having("c-w-7", targets=[], node=None)), ["aws", "details", "dns"])
+@pytest.mark.parametrize(("read", "row"), [(["aws", "details"], {}), (tuple(SYSTEMS), {"node": None})])
+def test_whether_a_vm_is_being_deleted_must_be_known_to_register_it(read: t.Collection[str], row: Row) -> None:
+    """A deletion takes the traffic away first, and the Node before the VM."""
+    one = found(seeded(having("c-w-7", targets=[], **row)), read)[-1]
     assert (one["kind"], one["repair"]) == ("vm_in_no_load_balancer", "")
 
 
