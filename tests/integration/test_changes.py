@@ -71,7 +71,8 @@ def test_check_mode_says_the_order_and_changes_nothing(cloud: RunningSandbox) ->
     run = succeed(change(cloud, "--check", "--diff", role="worker", **patched("worker", UDEV)))
     order = "; then ".join(f"fargle-worker-{number} (reboot for machine.udev)" for number in (1, 2, 3, 10, 4))
     assert f"In this order: {order}." in run.output
-    assert "+    udev:" in run.output
+    assert run.output.count("\n+    udev:\n") == WORKERS
+    assert "WARNING]: The loop" not in run.output
     assert cloud.control.mutating() == []
     assert worldview.facts(cloud.control.world()) == before
 
@@ -203,3 +204,12 @@ def test_calls_grow_with_nodes_only_where_they_must(cloud: RunningSandbox) -> No
     one, three = counts
     assert three - one == collections.Counter({name: 2 * each for name, each in PER_NODE.items()})
     assert one - three == collections.Counter()
+
+
+def test_control_planes_are_changed_one_by_one_without_a_reboot_too(cloud: RunningSandbox) -> None:
+    before, were = boots(cloud), serving(cloud)
+    run = succeed(change(cloud, role="controlplane", **patched("controlplane", LIVE)))
+    order = "; then ".join(f"fargle-controlplane-{number} (no reboot)" for number in (1, 2, 3))
+    assert f"In this order: {order}." in run.output
+    assert ordered(cloud) == ["talos.ApplyConfiguration"]
+    assert (boots(cloud), serving(cloud)) == (before, were)
