@@ -217,6 +217,8 @@ def _node(row: Record, look: _Look) -> Record:
         "public_address": row["public_ip"],
         "image_id": row["image_id"],
         "launched": row["launched"],
+        # How it would be made otherwise now; its machine config is a fact of its own.
+        "outdated": [regard for regard, differs in row["outdated"].items() if differs and regard != "machine_config"],
         "vcpus": row["vcpus"],
         "memory_mib": row["memory_mib"],
         "volumes": row["volumes"],

@@ -18,6 +18,8 @@ from ._description import FACTS, TITLES, Record, explained, money
 # What control characters of a name become, which would move the cursor or colour the rest.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 GROUPS = (("controlplane", "Control planes"), ("worker", "Workers"), ("", "Others"))
+# How many nodes are named where they could be counted.
+NAMED = 8
 # One unit of time, in seconds, and from how many of the next smaller one it is used.
 AGES = (("d", 86400, 2), ("h", 3600, 2), ("m", 60, 2), ("s", 1, 0))
 
@@ -25,7 +27,7 @@ AGES = (("d", 86400, 2), ("h", 3600, 2), ("m", 60, 2), ("s", 1, 0))
 def description_lines(described: Record, now: float) -> list[str]:
     """The description, line by line. now: seconds since 1970, which ages are counted to."""
     lines = [_headline(described), *_unread(described), *_machines(described["nodes"], now), *_states(described["nodes"])]
-    lines += _versions(described["nodes"]) + _attention(described["nodes"]) + _balancing(described) + _totals(described)
+    lines += _versions(described["nodes"]) + _outdated(described["nodes"]) + _attention(described["nodes"]) + _balancing(described) + _totals(described)
     return [plain(line.rstrip()) for line in lines]
 
 
@@ -109,6 +111,16 @@ def _versions(nodes: t.Sequence[Record]) -> list[str]:
         who = ("all" if len(runs) == 1 else f"{len(names)} nodes") if both == usual else ", ".join(names)
         lines.append(f"  Talos {both[0]}, Kubernetes {both[1]}: {who}")
     return ["", "Versions", *lines] if lines else []
+
+
+def _outdated(nodes: t.Sequence[Record]) -> list[str]:
+    """Which nodes would be made otherwise now, and in which regard."""
+    regards = list(dict.fromkeys(regard for node in nodes for regard in node["outdated"]))
+    lines = []
+    for regard in regards:
+        names = [node["name"] for node in nodes if regard in node["outdated"]]
+        lines.append(f"  {regard}: {', '.join(names) if len(names) <= NAMED else f'{len(names)} nodes'}")
+    return ["", "Outdated, since their inputs would make them otherwise now", *lines] if lines else []
 
 
 def _attention(nodes: t.Sequence[Record]) -> list[str]:

@@ -37,11 +37,12 @@ class Observed:
     nodes: list[Record]
     records: list[Record]
     talos: list[Record]
+    inputs: Record
 
     @property
     def rows(self) -> list[Record]:
         """The observation's rows."""
-        return _observation.cluster_nodes(self.instances, self.details, self.groups, self.members, self.nodes, self.records, self.talos)
+        return _observation.cluster_nodes(self.instances, self.details, self.groups, self.members, self.nodes, self.records, self.talos, self.inputs)
 
     def described(self, **more: t.Any) -> Record:
         """The description."""
@@ -85,6 +86,7 @@ def cluster(size: int, planes: int = 3, stem: str = "") -> Observed:
         nodes=[_node(number, name) for number, (name, _role) in known],
         records=[_record(number, name) for number, (name, _role) in known],
         talos=[_talos(number, name) for number, (name, _role) in known],
+        inputs={role: {"image_id": instances[0]["image_id"], "instance_type": "m5.large"} for role in ("controlplane", "worker")},
     )
 
 

@@ -56,6 +56,20 @@ def test_a_cluster_in_which_all_is_well() -> None:
     assert {balancer["health"]["words"] for balancer in described["load_balancers"]} == {"active"}
 
 
+def test_what_would_be_made_otherwise_now_is_told_without_calling_it_ill() -> None:
+    found = cluster(20)
+    assert "Outdated, since their inputs would make them otherwise now" not in description_lines(found.described(), NOW)
+    found.inputs["controlplane"]["image_id"] = "ami-new"
+    found.inputs["worker"]["instance_type"] = "m5.xlarge"
+    described = found.described()
+    assert (node(described)["outdated"], node(described, PLANE)["outdated"], facts(described)) == (["instance_type"], ["image"], WELL)
+    lines = description_lines(described, NOW)
+    place = lines.index("Outdated, since their inputs would make them otherwise now")
+    planes = "fargle-controlplane-1, fargle-controlplane-2, fargle-controlplane-3"
+    assert lines[place + 1 : place + 3] == [f"  image: {planes}", "  instance_type: 17 nodes"]
+    assert page(described).count("outdated: instance_type") == 17
+
+
 def set_in(kind: str, name: str = WORKER, **values: t.Any) -> t.Callable[[Observed], None]:
     return lambda found: found.named(name, kind).update(values)
 
@@ -278,7 +292,7 @@ def test_lines_say_what_is_wrong_with_its_reason_and_which_node_runs_another_ver
 
 
 def test_nothing_of_a_cluster_is_said() -> None:
-    empty = Observed([], {}, [], [], [], [], [], [])
+    empty = Observed([], {}, [], [], [], [], [], [], {})
     assert description_lines(empty.described(), NOW)[0] == "fargle: nothing of it was found"
 
 
