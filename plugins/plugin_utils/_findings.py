@@ -36,6 +36,8 @@ SYSTEMS = {
 # A target in these states is being taken out by somebody, or is out.
 LEAVING = ("draining", "unhealthy.draining")
 NOT_REGISTERED = "Target.NotRegistered"
+# On VMs that create_node launched, as module_utils/_aws/names.py has it.
+GENERATION_TAG = "k8s-cluster-manager/generation"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ KINDS = {
     "vm_without_node": Kind("A VM runs, and Kubernetes has no Node for it.", ("aws", "kubernetes")),
     "node_without_vm": Kind("A Node's VM is gone.", ("aws", "details", "kubernetes"), "the Node is deleted, unless it is Ready", destructive=True),
     "vm_in_no_load_balancer": Kind(
-        "A VM runs and is in no target group of its role.",
+        "A VM runs and is in no target group of its role or, if `create_node` launched it, not in all of them.",
         ("aws",),
         "it is registered with the target groups of its role, if it has a Node that is not cordoned",
     ),
@@ -235,12 +237,13 @@ def _without_node(row: _Row) -> t.Iterator[Finding]:
 
 
 def _in_no_load_balancer(row: _Row, kinds: t.Sequence[t.Sequence[Row]]) -> t.Iterator[Finding]:
-    """Whatever the port and health; and a target that drains is somebody's doing."""
+    """Whatever the port and health; and a target that drains is somebody's doing. Nodes of other tools are where those have put them."""
     here = {target["arn"] for target in row["targets"] or ()}
-    missing = [group["name"] for groups in kinds if not here & {group["arn"] for group in groups} for group in groups]
+    strict = GENERATION_TAG in row["tags"]
+    missing = [group["name"] for groups in kinds if strict or not here & {one["arn"] for one in groups} for group in groups if group["arn"] not in here]
     if not missing:
         return
-    says = f"{row.called} is in none of the target groups {', '.join(missing)}, so it gets no traffic."
+    says = f"{row.called} is not in the target groups {', '.join(missing)}, so it gets no traffic from there."
     # A VM that is being deleted is cordoned first, and loses its Node before it ends.
     cordoned = bool(row["node"] and row["node"]["unschedulable"])
     if cordoned:

@@ -133,14 +133,12 @@ class Seeder:
         return node.instance_id
 
     def target_without_vm(self, _name: str) -> str:
-        """A target by address, where no VM is any more."""
+        """A target by address, where no VM is any more, in a target group that no listener uses."""
         balancer = self.elb.describe_load_balancers(Names=[f"{self.cluster}-ingress-internal"])["LoadBalancers"][0]
         tags = [{"Key": "Cluster", "Value": self.cluster}]
         group = self.elb.create_target_group(
             Name=f"{self.cluster}-by-address", Protocol="TCP", Port=30080, VpcId=balancer["VpcId"], TargetType="ip", HealthCheckProtocol="TCP", Tags=tags
         )["TargetGroups"][0]["TargetGroupArn"]
-        action = [{"Type": "forward", "TargetGroupArn": group}]
-        self.elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="TCP", Port=8080, DefaultActions=action)
         address = ".".join([*next(iter(worldview.nodes(self.cloud.control.look(), self.cluster).values())).address.split(".")[:3], "240"])
         self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": address, "Port": 30080}])
         return address

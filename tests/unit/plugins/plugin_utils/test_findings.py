@@ -206,6 +206,15 @@ def test_any_port_and_one_group_of_the_kind_is_enough() -> None:
     assert found(seeded(having("c-w-7", targets=[target("i-c-w-7", "web-443", port=31080)]))) == []
 
 
+def test_a_node_of_create_node_must_be_in_all_groups_of_its_role() -> None:
+    """So a registration that was killed half way is found."""
+    tags = {"Cluster": "c", "Name": "c-w-7", "k8s-cluster-manager/generation": "1"}
+    (one,) = found(seeded(having("c-w-7", tags=tags, targets=[target("i-c-w-7", "web-443")])))
+    assert one["kind"] == "vm_in_no_load_balancer" and one["repair"]
+    assert "c-web-80" in one["says"] and "c-web-443" not in one["says"]
+    assert found(seeded(having("c-w-7", tags=tags))) == []
+
+
 def test_a_worker_behind_the_wrong_load_balancer_gets_no_traffic() -> None:
     (one,) = found(seeded(having("c-w-7", targets=[target("i-c-w-7", "api"), target("i-c-w-7", "old")])))
     assert one["kind"] == "vm_in_no_load_balancer"
