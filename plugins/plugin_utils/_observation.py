@@ -116,7 +116,8 @@ class _Rows:
         """The row of a Node object."""
         name, instance_id = _short(node["node_name"]), _instance_id(node)
         if instance_id:
-            return self._by_id.get(instance_id) or self._left(name, node["address"], instance_id)
+            row = self._by_id.get(instance_id)
+            return row if row is not None and row["node"] is None else self._left(name, node["address"], instance_id)
         if node["address"]:
             return self._at(node["address"], name, "node") or self._left(name, node["address"])
         return self._named(name, "node") or self._left(name)

@@ -124,6 +124,11 @@ def test_of_two_nodes_at_one_address_the_vms_own_is_that_of_its_name() -> None:
     assert {(row["instance_id"], row["node"]["node_name"]) for row in found} == {("", "w-0"), ("i-w-1", "w-1")}
 
 
+def test_of_two_nodes_with_one_provider_id_none_is_lost() -> None:
+    found = _observation.cluster_nodes([WORKER], {}, nodes=[node("w-0", "10.0.0.1", "aws:///z/i-w-1"), node("w-1", "10.0.0.1", "aws:///z/i-w-1")])
+    assert {(row["instance_id"], row["node"]["node_name"]) for row in found} == {("", "w-0"), ("i-w-1", "w-1")}
+
+
 def test_a_node_without_an_address_is_known_by_its_name() -> None:
     found = rows(nodes=[node("w-1"), node("w-2")])
     assert (found["w-1"]["instance_id"], found["w-2"]["instance_id"]) == ("i-w-1", "")
