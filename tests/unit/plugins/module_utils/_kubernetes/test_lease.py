@@ -240,19 +240,22 @@ def test_what_is_lost_meanwhile_stops_the_next_step_that_cannot_be_taken_back(la
     monkeypatch.setattr(lease, "RENEWAL", 0.02)
     taken = mine(take(api, ALICE))
     looked = threading.Event()
-    renew = Keeper.renew
+    renew, turn = Keeper.renew, threading.Lock()
 
     def observed(keeper: Keeper, attempts: int = 1) -> None:
         try:
-            renew(keeper, attempts)
+            with turn:
+                renew(keeper, attempts)
         except LeaseLostError:
             looked.set()
             raise
 
+    monkeypatch.setattr(Keeper, "renew", observed)
     with lease.kept(module(lab, taken)):
-        monkeypatch.setattr(Keeper, "renew", observed)
-        aged(api, 100)
-        take(api, BOB)
+        # A renewal in between would make it Alice's again.
+        with turn:
+            aged(api, 100)
+            take(api, BOB)
         assert looked.wait(5)
         with pytest.raises(LeaseLostError, match=f"was lost: {BOB} took it over at 20"):
             _permit.confirm()
