@@ -37,7 +37,6 @@ class FilterModule:
             "dns_records": _names.dns_records,
             "cluster_nodes": _observation.cluster_nodes,
             "strange_machines": _observation.strange_machines,
-            "node_traits": _observation.node_traits,
             "change_groups": _changes.change_groups,
             "change_batches": _changes.change_batches,
             "problems": _results.problems,

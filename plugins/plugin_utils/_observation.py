@@ -66,7 +66,9 @@ def cluster_nodes(
     for seen in talos:
         for row in rows.found:
             if row["name"] == seen["name"] and row["address"] == seen["address"]:
-                row["talos"] = {key: seen[key] for key in ("was", "stage", "talos_version", "drift", "seen")}
+                # Only its Node tells a node's purpose, which is part of its machine config.
+                drift = None if seen["drift"] and row["node"] is None else seen["drift"]
+                row["talos"] = {**{key: seen[key] for key in ("was", "stage", "talos_version", "seen")}, "drift": drift}
     images = {image["id"]: image["talos_version"] for image in details.get("images", ())}
     return sorted((_finished(row, inputs or {}, images) for row in rows.found), key=_order)
 

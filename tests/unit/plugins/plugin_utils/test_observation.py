@@ -78,6 +78,12 @@ def test_what_everybody_knows_of_a_node_is_one_row() -> None:
     assert (plane["member"]["id"], [target["group"] for target in plane["targets"]], plane["records"], plane["talos"]) == ("a1", ["api"], [], None)
 
 
+def test_whether_a_node_drifts_whose_purpose_nobody_knows_is_unknown() -> None:
+    seen = {"name": "w-1", "address": "10.0.0.1", "was": "configured", "stage": "running", "talos_version": "", "seen": ""}
+    drifts = {drift: rows(talos=[{**seen, "drift": drift}])["w-1"]["talos"]["drift"] for drift in (True, False, None)}
+    assert drifts == {True: None, False: False, None: None}
+
+
 def test_a_node_is_outdated_where_it_is_not_as_it_would_be_made_now() -> None:
     instances = [
         vm("w-1", "10.0.0.1", image_id="ami-old"),
