@@ -25,7 +25,7 @@ ALLOWED = re.compile(
     | meta/(runtime|execution-environment|ee-collections)\.yml | meta/ee-(requirements|bindep)\.txt
     | playbooks/([\w-]+/)*\w+\.yml
     | plugins/(action|doc_fragments|filter|module_utils|modules|plugin_utils)/(\w+/)*\w+\.(py|yml)
-    | roles/\w+/(README\.md|(defaults|meta|tasks|vars)/\w+\.yml)
+    | roles/\w+/(README\.md|(defaults|meta|tasks|vars)/\w+\.yml|templates/\w+\.(html|json)\.j2)
     """,
     re.VERBOSE,
 )
