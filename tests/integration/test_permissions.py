@@ -31,6 +31,7 @@ RUNS: list[tuple[str, dict[str, t.Any]]] = [
     ("create_node.yml", {"cluster": "fargle", "role": "worker", "nodes": "fargle-worker-21"}),
     ("delete_node.yml", {"cluster": "fargle", "nodes": "fargle-worker-2"}),
     ("delete_node.yml", {"cluster": "fargle", "nodes": "fargle-controlplane-3", "unreachable": "force"}),
+    ("describe_cluster.yml", {"cluster": "fargle"}),
     ("create_load_balancers.yml", {"cluster": "barney", "state": "absent", "load_balancers_allow_nodes": True}),
 ]
 # Actions of the policy that know a condition key; on another action the condition is never met, and the action never allowed.
