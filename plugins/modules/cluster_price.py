@@ -168,8 +168,8 @@ price:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Connection
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.preflight import VOLUME_TYPES
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.prices import CLIENT_CONFIG, PriceOptions, price_work
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.volumes import VOLUME_TYPES
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 
 INSTANCE = {"type": {"type": "str", "required": True}, "count": {"type": "int", "default": 1}}

@@ -352,7 +352,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.clients import Clients
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.nodes import node_work
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.options import NodeOptions
-from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.preflight import VOLUME_TYPES
+from ansible_collections.k8s_cluster.manager.plugins.module_utils._aws.volumes import VOLUME_TYPES
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._kubernetes.lease import LEASE_OPTION, kept
 from ansible_collections.k8s_cluster.manager.plugins.module_utils._outcome import run
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ..module_utils._aws.volumes import GP3_IOPS, GP3_THROUGHPUT, VOLUME_TYPES
 from . import _names
 
 Record = dict[str, t.Any]
@@ -21,10 +22,6 @@ Fact = dict[str, str]
 
 # From what is of no matter to what matters most.
 LEVELS = ("none", "ok", "unknown", "warn", "bad")
-# What cluster_price knows the price of.
-PRICED_VOLUMES = ("gp2", "gp3", "io1", "io2", "standard")
-# What is included in a gp3 volume's price.
-GP3_IOPS, GP3_THROUGHPUT = 3000, 125
 PAID_STATES = ("pending", "running")
 
 
@@ -49,7 +46,7 @@ def priced(rows: t.Sequence[Record], cluster: str, load_balancers: t.Sequence[Re
     mine = [row for row in rows if row["instance_id"] and row["cluster"] == cluster]
     paid = [row for row in mine if row["state"] in PAID_STATES]
     volumes = [volume for row in mine for volume in row["volumes"]]
-    wanted = collections.Counter(_volume(volume) for volume in volumes if volume["type"] in PRICED_VOLUMES)
+    wanted = collections.Counter(_volume(volume) for volume in volumes if volume["type"] in VOLUME_TYPES)
     network = [balancer for balancer in load_balancers if balancer["type"] == "network"]
     addresses = sum(bool(row["public_ip"]) for row in paid)
     return {
@@ -74,7 +71,7 @@ def _volume(volume: Record) -> tuple[tuple[str, t.Any], ...]:
 
 def _left_out(rows: t.Sequence[Record], volumes: t.Sequence[Record], other_balancers: int, unread: t.Mapping[str, str]) -> list[str]:
     """What is not among the options of cluster_price although it may cost something."""
-    others = collections.Counter(f"{volume['size_gb']} GB {volume['type']}" for volume in volumes if volume["type"] not in PRICED_VOLUMES)
+    others = collections.Counter(f"{volume['size_gb']} GB {volume['type']}" for volume in volumes if volume["type"] not in VOLUME_TYPES)
     found = [f"{count} × {what}" for what, count in sorted(others.items())]
     found += [f"{other_balancers} × application load balancer"] if other_balancers else []
     found += [f"the VM of {row['name'] or row['instance_id']}, which has no tag Cluster" for row in rows if row["instance_id"] and not row["cluster"]]

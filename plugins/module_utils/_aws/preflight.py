@@ -20,17 +20,10 @@ from .classify import tags_of
 from .clients import Clients
 from .errors import DENIED_CODES, ApiError, KmsError
 from .options import NodeOptions, RootVolume
+from .volumes import VOLUME_TYPES
 
 Item = dict[str, t.Any]
 
-# Per type: (smallest, largest size in GiB, IOPS per GiB, smallest, largest IOPS); 0 = cannot be chosen
-VOLUME_TYPES = {
-    "gp2": (1, 16384, 0, 0, 0),
-    "gp3": (1, 65536, 500, 3000, 80000),
-    "io1": (4, 16384, 50, 100, 64000),
-    "io2": (4, 65536, 1000, 100, 256000),
-    "standard": (1, 1024, 0, 0, 0),
-}
 TALOS_VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)")
 
 

@@ -27,6 +27,7 @@ except ImportError:
 from .._errors import InputError
 from .._outcome import Outcome
 from .errors import ApiError, PricingErrorHandler
+from .volumes import GP3_IOPS, GP3_THROUGHPUT
 
 Client = t.Any
 Item = dict[str, t.Any]
@@ -40,8 +41,6 @@ THREAD = "price list"
 MONTH = Decimal(730)
 # Unit of a price, in lower case -> hours (and for throughput MiB/s) that it is for.
 UNITS = {"hrs": Decimal(1), "gb-mo": MONTH, "iops-mo": MONTH, "gibps-mo": MONTH * 1024, "mibps-mo": MONTH}
-# What of a gp3 volume is included in its size's price.
-GP3_IOPS, GP3_THROUGHPUT = 3000, 125
 # Volume types whose usage types end otherwise than in their API name.
 USAGE_SUFFIX = {"io1": ".piops", "standard": ""}
 # IOPS of io2 that the first and the second price are for; the third is for the rest.
