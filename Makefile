@@ -82,8 +82,8 @@ fuzz: setup ## 100,000 random inputs to the machine config engine: none crashes 
 bench: setup ## measure whole runs and the config engine, each figure with its limit (up to 45 minutes); QUICK=1: what CI can judge
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(ONLY)
 
-kills: setup ## make and remove a cluster by runs killed after each change (a quarter of an hour)
-	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py -k killed
+kills: setup ## make and remove a cluster by runs killed after each change, renew one by runs killed at random ones (20 minutes)
+	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py tests/integration/test_roll.py -k killed
 
 barriers: setup ## runs that meet right before a launch or an etcd leave, 20 times each (a quarter of an hour)
 	BARRIERS=20 $(PYTEST) tests/integration/test_lease.py -k meet

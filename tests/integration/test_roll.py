@@ -79,6 +79,7 @@ def test_nobody_notices_that_a_whole_cluster_is_renewed(cloud: RunningSandbox) -
     assert (least.workers, least.voters) == (WORKERS - AT_ONCE, PLANES - 1)
 
 
+@pytest.mark.skipif(os.environ.get("KILLS") != "all", reason="make kills; make faults kills it at every change of one node")
 def test_killed_at_ten_random_points_it_ends_the_same(cloud: RunningSandbox) -> None:
     before = serving(cloud)
     lot = random.Random(os.environ.get("SEED", "8"))  # noqa: S311 no secret

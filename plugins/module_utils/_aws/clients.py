@@ -15,6 +15,7 @@ import typing as t
 
 try:
     import boto3
+    import botocore
     import botocore.loaders
     import botocore.session
     import botocore.utils
@@ -49,8 +50,10 @@ def prepare(services: t.Iterable[str]) -> None:
     for name in MODELS:
         loader.load_data(name)
     for service in services:
-        for kind in ("service-2", "endpoint-rule-set-1"):
-            loader.load_service_model(service, kind, api_version=None)
+        loader.load_service_model(service, "endpoint-rule-set-1", api_version=None)
+        for operation in loader.load_service_model(service, "service-2", api_version=None)["operations"]:
+            # It remembers: a client of EC2 has 800 methods to name.
+            botocore.xform_name(operation)
     session = botocore.session.Session()
     session.register_component("data_loader", loader)
     prepared.append(session)

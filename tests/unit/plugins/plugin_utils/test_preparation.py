@@ -37,6 +37,27 @@ def test_what_modules_import_is_there() -> None:
     assert said(f"print([name for name in {[*names, *own]!r} if name not in sys.modules], gc.get_freeze_count() > 0, gc.isenabled())") == "[] True True"
 
 
+def test_no_task_reads_the_file_of_a_filter() -> None:
+    """Neither Ansible's nor the collection's: a task that uses one would import all that it stands on, a third of a short task's time."""
+    code = """
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core < 2.19
+    trust_as_template = str
+before = set(sys.modules)
+Templar(DataLoader()).template(trust_as_template("{{ ['x'] | k8s_cluster.manager.name_list | select('equalto', 'x') | list | default([]) }}"))
+print([name for name in sys.modules if name not in before and name.startswith(("ansible_collections", "ansible.plugins"))])
+"""
+    assert said(code) == "[]"
+
+
+def test_ec2s_methods_are_named_before() -> None:
+    """A client has one for each operation, and names each anew unless botocore remembers."""
+    assert int(said("import botocore; print(len(botocore._xform_cache))")) > 700
+
+
 def test_the_prepared_session_knows_the_services_and_nothing_of_the_user() -> None:
     code = """
 del os.environ["AWS_PROFILE"]
