@@ -77,3 +77,15 @@ attributes:
       - k8s_cluster.manager.aws
       - k8s_cluster.manager.manager
 """
+
+    # Modules that talk to Kubernetes.
+    ACTIONGROUP_KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/k8s_cluster.manager.kubernetes) or C(group/k8s_cluster.manager.manager) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - k8s_cluster.manager.kubernetes
+      - k8s_cluster.manager.manager
+"""

@@ -18,7 +18,7 @@ author:
 extends_documentation_fragment:
   - k8s_cluster.manager.attributes
   - k8s_cluster.manager.attributes.set_module
-  - k8s_cluster.manager.attributes.actiongroup_manager
+  - k8s_cluster.manager.attributes.actiongroup_kubernetes
   - k8s_cluster.manager.kubernetes
   - k8s_cluster.manager.kubernetes.lease
 options:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,3 +32,9 @@ def test_every_module_is_in_the_action_groups() -> None:
     groups = runtime()["action_groups"]
     aws = {name for name in modules() if "AnsibleAWSModule" in (ROOT / "plugins" / "modules" / f"{name}.py").read_text()}
     assert (set(groups["manager"]), set(groups["aws"])) == (modules(), aws)
+
+
+@pytest.mark.parametrize(("group", "fragment"), [("kubernetes", "kubernetes"), ("leased", "kubernetes.lease")])
+def test_who_has_the_options_is_in_the_group(group: str, fragment: str) -> None:
+    having = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if f"\n  - k8s_cluster.manager.{fragment}\n" in path.read_text()}
+    assert set(runtime()["action_groups"][group]) == having
