@@ -113,7 +113,8 @@ def _cleaned(data: t.Any) -> dict[str, t.Any]:
         data.remove_internal_keys()
         return t.cast("dict[str, t.Any]", data.as_result_dict(for_round_trip=True))
     remove_internal_keys(data)
-    return t.cast("dict[str, t.Any]", wrap_var(data))
+    # Before 2.19 any text was a template unless it was wrapped.
+    return t.cast("dict[str, t.Any]", wrap_var(data) if core is None else data)
 
 
 def _same_interpreter(one: str, other: str) -> bool:

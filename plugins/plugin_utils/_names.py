@@ -65,10 +65,13 @@ def node_records(
     sources are lists of records with a name, later ones win; rename maps their keys to the wanted ones; common is added
     to all; with domain, hostname is <name>.<domain>. Only keys are kept, and only when there is a value.
     """
-    merged: dict[str, dict[str, t.Any]] = {name: {**(common or {})} for name in names}
+    # Ansible templates a value when it is looked at: none is that is not kept.
+    shared = dict(common or {})
+    merged: dict[str, dict[str, t.Any]] = {name: {**shared} for name in names}
+    looked_at = {**dict(zip(keys, keys, strict=True)), **{old: new for old, new in (rename or {}).items() if new in keys}}
     for record in (record for source in sources for record in source):
         if record.get("name") in merged:
-            merged[record["name"]].update({(rename or {}).get(key, key): value for key, value in record.items() if value is not None})
+            merged[record["name"]].update({new: value for old, new in looked_at.items() if (value := record.get(old)) is not None})
     for name, record in merged.items():
         record["name"] = name
         if domain:
