@@ -85,7 +85,7 @@ bench: setup ## measure whole runs and the config engine, each figure with its l
 kills: setup ## make and remove a cluster by runs killed after each change, renew one by runs killed at random ones (20 minutes)
 	KILLS=all $(PYTEST) tests/integration/test_create_cluster.py tests/integration/test_roll.py -k killed
 
-barriers: setup ## runs that meet right before a launch or an etcd leave, 20 times each (a quarter of an hour)
+barriers: setup ## runs that meet right before a launch or an etcd leave, 20 times each (8 minutes)
 	BARRIERS=20 $(PYTEST) tests/integration/test_lease.py -k meet
 
 faults: setup ## crashes and faults at every call, then the same again: all must converge; QUICK=1: what CI has time for

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8s_cluster.manager contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module layer: each call of each module, and each fault in its way. The module runs, runs again, and a third time, when it has nothing to do."""
+"""The module layer: each call of each module, and each fault in its way. The module runs, runs again, and once more until it has nothing to do."""
 
 from __future__ import annotations
 
@@ -129,12 +129,15 @@ class Layer:
             runs = [self._killed(case, report) if case.kind in KILLED else self._hindered(case, report)]
         if not report.why and case.invocation.module == "ec2_node":
             report.why += [f"twin at once: {name}" for name in alike.twins(self.control.look())]
-        runs += [Fork(case.invocation).result(), Fork(case.invocation).result()]
-        for number, (run, usual) in enumerate(((runs[1], undisturbed.again), (runs[2], undisturbed.again)), 2):
-            if run.failed and not usual.failed:
+        runs.append(Fork(case.invocation).result())
+        # What has changed nothing would change nothing again.
+        if runs[1].changed:
+            runs.append(Fork(case.invocation).result())
+        for number, run in enumerate(runs[1:], 2):
+            if run.failed and not undisturbed.again.failed:
                 report.why.append(f"run {number} failed: {run.message[:1000]}")
-        if runs[2].changed != undisturbed.again.changed:
-            report.why.append(f"run 3 changed something: {json.dumps((runs[2].returned or {}).get('plan'))[:1000]}")
+        if runs[-1].changed != undisturbed.again.changed:
+            report.why.append(f"run {len(runs)} changed something: {json.dumps((runs[-1].returned or {}).get('plan'))[:1000]}")
         self._tell(report, runs)
         report.judge(verdict(self.control, undisturbed.world, sleep))
         return report

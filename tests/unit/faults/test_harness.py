@@ -22,6 +22,8 @@ from .test_judgement import a_world
 
 INVOCATION = Invocation("create-workers", "ec2_node", json.dumps({"ANSIBLE_MODULE_ARGS": {"state": "present"}}), "world-1")
 DONE = Result({"changed": False}, "")
+FAILED = Result({"failed": True, "msg": "no such VM"}, "")
+CHANGED = Result({"changed": True, "plan": [{"verb": "launch"}]}, "")
 
 
 class Sandbox:
@@ -76,26 +78,28 @@ def report(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, *results: Result, 
 @pytest.mark.parametrize("kind", [*KINDS, LASTING])
 def test_a_case_that_converges(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     sandbox = Sandbox()
-    found = report(monkeypatch, sandbox, Result({"failed": True}, ""), DONE, DONE, kind=kind)
+    found = report(monkeypatch, sandbox, Result({"failed": True}, ""), CHANGED, DONE, kind=kind)
     assert (found.case, found.why) == (f"create-workers/ec2_node.present/ec2.RunInstances/first/{kind}", [])
     assert (sandbox.posted["service"], sandbox.posted["operation"], sandbox.posted["ordinals"][0]) == ("ec2", "RunInstances", 1)
 
 
+def test_what_changed_nothing_is_not_run_a_third_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert report(monkeypatch, Sandbox(), DONE, DONE).why == []
+
+
 @pytest.mark.parametrize("kind", [*KINDS, LASTING])
 def test_a_fault_that_was_never_hit_is_a_failure(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    found = report(monkeypatch, Sandbox(hits=0, waits=False), DONE, DONE, DONE, kind=kind)
+    found = report(monkeypatch, Sandbox(hits=0, waits=False), DONE, DONE, kind=kind)
     assert any(line.startswith("the harness: ") for line in found.why)
 
 
-FAILED = Result({"failed": True, "msg": "no such VM"}, "")
-CHANGED = Result({"changed": True, "plan": [{"verb": "launch"}]}, "")
 TOLD = Result({"changed": False}, "login with canary-Registry-9vXq2LmZ7")
 WRONG = {
-    "run 1 ended without a result: boom": (Result(None, "boom"), DONE, DONE),
-    "run 2 failed: no such VM": (DONE, FAILED, DONE),
-    "run 3 failed: no such VM": (DONE, DONE, FAILED),
-    'run 3 changed something: [{"verb": "launch"}]': (DONE, DONE, CHANGED),
-    "a password in run 2: ": (DONE, TOLD, DONE),
+    "run 1 ended without a result: boom": (Result(None, "boom"), DONE),
+    "run 2 failed: no such VM": (DONE, FAILED),
+    "run 3 failed: no such VM": (DONE, CHANGED, FAILED),
+    'run 3 changed something: [{"verb": "launch"}]': (DONE, CHANGED, CHANGED),
+    "a password in run 2: ": (DONE, TOLD),
 }
 
 
