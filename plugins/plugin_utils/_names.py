@@ -68,7 +68,7 @@ def node_records(
     # Ansible templates a value when it is looked at: none is that is not kept.
     shared = dict(common or {})
     merged: dict[str, dict[str, t.Any]] = {name: {**shared} for name in names}
-    looked_at = {**dict(zip(keys, keys, strict=True)), **{old: new for old, new in (rename or {}).items() if new in keys}}
+    looked_at = {key: key for key in keys} | {old: new for old, new in (rename or {}).items() if new in keys}
     for record in (record for source in sources for record in source):
         if record.get("name") in merged:
             merged[record["name"]].update({new: value for old, new in looked_at.items() if (value := record.get(old)) is not None})
